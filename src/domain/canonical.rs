@@ -1,0 +1,21 @@
+//! Canonical JSON (RFC 8785): the same value is the same bytes everywhere, so
+//! that a digest of it means something.
+
+use serde::Serialize;
+
+use super::id::Digest;
+
+/// A value that has no canonical form (a map key that is not text, a NaN).
+#[derive(Debug, thiserror::Error)]
+#[error("value has no canonical JSON form: {0}")]
+pub struct NotCanonical(#[from] serde_json::Error);
+
+/// The canonical bytes of a value.
+pub fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, NotCanonical> {
+    Ok(serde_json_canonicalizer::to_vec(value)?)
+}
+
+/// The SHA-256 of the canonical bytes of a value.
+pub fn digest<T: Serialize>(value: &T) -> Result<Digest, NotCanonical> {
+    Ok(Digest::of(&bytes(value)?))
+}

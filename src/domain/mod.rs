@@ -1,0 +1,28 @@
+//! Pure decisions about what must be kept, moved and destroyed.
+//!
+//! Nothing here opens a file, a connection or a clock: functions take `now` and
+//! facts, and return data that carries its reason.
+
+pub mod calendar;
+pub mod canonical;
+pub mod census;
+pub mod deployment;
+pub mod destroy;
+pub mod diagnostic;
+pub mod document;
+pub mod event;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod guard;
+pub mod holiday;
+pub mod id;
+pub mod index;
+pub mod ledger;
+pub mod period;
+pub mod plan;
+pub mod policy;
+pub mod record;
+pub mod seal;
+pub mod segment;
+pub mod selection;
+pub mod verdict;
