@@ -1,0 +1,95 @@
+//! A dataset: where a rule's records live, and what goes with each of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::Events;
+use crate::domain::{
+    event::EventColumn,
+    id::{RuleId, SourceName},
+};
+
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    pub rule: RuleId,
+    pub source: SourceName,
+    pub table: String,
+    /// Columns that identify a record, in the order of the file.
+    pub key: Vec<String>,
+    /// The column that identifies the person.
+    pub subject: Option<String>,
+    pub events: Events,
+    /// SQL that narrows the table to this dataset.
+    pub condition: Option<String>,
+    pub mode: Mode,
+    pub wipe: WipeLevel,
+    pub verify: VerifyLevel,
+    /// Parents stand before their children.
+    pub children: Vec<Child>,
+}
+
+/// Where an event's instant is found.
+#[derive(Debug, Clone)]
+pub enum EventPlace {
+    Own(EventColumn),
+    /// In a column of the table that `on` points at.
+    Through {
+        table: String,
+        /// Column here, column there.
+        on: Vec<(String, String)>,
+        column: EventColumn,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct Child {
+    pub table: String,
+    /// The table above; the dataset's own unless said otherwise.
+    pub parent: String,
+    /// Column of the child, column of the parent.
+    pub on: Vec<(String, String)>,
+    pub condition: Option<String>,
+    pub edge: Edge,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edge {
+    /// Moves with the record.
+    Own,
+    /// The record waits until no such row is left.
+    Wait,
+}
+
+/// What happens to a due record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Move,
+}
+
+/// What is done about residue in the source's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WipeLevel {
+    None,
+    Engine,
+    Rewrite,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifyLevel {
+    None,
+    ResidueScan,
+}
+
+impl Dataset {
+    /// Children that move with the record.
+    pub fn own_children(&self) -> impl Iterator<Item = &Child> {
+        self.children.iter().filter(|child| child.edge == Edge::Own)
+    }
+
+    /// Tables that a record of this dataset fills: its own, then its children's.
+    /// The position is the table number of `record::Row`.
+    #[must_use]
+    pub fn tables(&self) -> Vec<&str> {
+        std::iter::once(self.table.as_str()).chain(self.own_children().map(|child| child.table.as_str())).collect()
+    }
+}

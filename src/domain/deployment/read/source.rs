@@ -1,0 +1,181 @@
+//! Databases: `[[source]]`, `[vault]`, their addresses and secrets.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{
+    deployment::{Medium, Secret, Source},
+    document::{Findings, Table, Text, Value, optional, owned, suggest},
+    id::SourceName,
+};
+
+const MEDIA: [(&str, Option<Medium>); 3] =
+    [("discard", Some(Medium::Discard)), ("encrypted", Some(Medium::Encrypted)), ("unknown", Some(Medium::Unknown))];
+
+/// Schemes of the format that this version has no adapter for.
+const LATER_SCHEMES: [&str; 4] = ["postgres", "postgresql", "mysql", "mariadb"];
+
+/// What was read of the sources, and what datasets may refer to.
+pub struct Sources<'d> {
+    /// `None` where something is wrong with one of them.
+    pub all: Option<Vec<Source>>,
+    /// `None` where the name of one could not be read.
+    pub names: Option<Vec<&'d str>>,
+}
+
+pub struct Vault {
+    pub url: String,
+    pub password: Option<Secret>,
+}
+
+pub fn sources<'d>(root: &mut Table<'d>, findings: &Findings) -> Sources<'d> {
+    let Some(tables) = root.tables("source", "source") else { return Sources { all: None, names: None } };
+    if tables.is_empty() {
+        let hint = "add `[[source]]`, and under it for example `name = \"shop\"` and `url = \"sqlite://shop.db\"`";
+        findings.missing(root.span(), "there are no sources", hint);
+        return Sources { all: None, names: None };
+    }
+    let mut lines = BTreeMap::new();
+    let read: Vec<_> = tables.into_iter().map(|table| source(table, &mut lines, findings)).collect();
+    let names = read.iter().map(|(name, _)| *name).collect();
+    Sources { all: read.into_iter().map(|(_, source)| source).collect(), names }
+}
+
+/// The name of a source, as far as it can be read, and the source. `lines` are
+/// the names before it.
+fn source<'d>(
+    mut table: Table<'d>,
+    lines: &mut BTreeMap<&'d str, usize>,
+    findings: &Findings,
+) -> (Option<&'d str>, Option<Source>) {
+    let name = table.need("name", "name = \"shop\"").and_then(|value| value.line());
+    let unique = name.as_ref().and_then(|name| unique_name(name, lines, findings));
+    let url = table.need("url", "url = \"sqlite://shop.db\"").and_then(|value| url(&value));
+    let password = password(&mut table, findings);
+    let medium = optional(table.take("medium"), Medium::Unknown, |value| value.choice(&MEDIA));
+    let maintenance_window = table.take_table("maintenance").map(|mut maintenance| {
+        let window = optional(maintenance.take("window"), None, |value| weekly_window(value).map(Some));
+        maintenance.finish();
+        window
+    });
+    let backups_kept = table.take_table("backups").map(|mut backups| {
+        let kept = optional(backups.take("kept"), None, |value| value.period().map(Some));
+        backups.finish();
+        kept
+    });
+    table.finish();
+    let source = || {
+        Some(Source {
+            name: unique?,
+            url: url?,
+            password: password?,
+            medium: medium?,
+            maintenance_window: maintenance_window.unwrap_or(Some(None))?,
+            backups_kept: backups_kept.unwrap_or(Some(None))?,
+        })
+    };
+    (name.map(|name| *name.get_ref()), source())
+}
+
+fn unique_name<'d>(name: &Text<'d>, lines: &mut BTreeMap<&'d str, usize>, findings: &Findings) -> Option<SourceName> {
+    let text = *name.get_ref();
+    if let Some(line) = lines.get(text) {
+        let hint = format!("the first one is on line {line}; every source needs a name of its own");
+        findings.error(name.span(), format!("source `{text}` is there twice"), hint);
+        return None;
+    }
+    lines.insert(text, findings.line_of(name.span().start));
+    Some(text.into())
+}
+
+pub fn vault(mut table: Table<'_>, findings: &Findings) -> Option<Vault> {
+    let url = table.need("url", "url = \"sqlite://vault.db\"").and_then(|value| url(&value));
+    let password = password(&mut table, findings);
+    table.finish();
+    Some(Vault { url: url?, password: password? })
+}
+
+fn weekly_window(value: &Value<'_>) -> Option<crate::domain::deployment::WeeklyWindow> {
+    let text = *value.line()?.get_ref();
+    let hint =
+        "write a day and two times: \"Sun 02:00-05:00\"; days are `Mon`, `Tue`, `Wed`, `Thu`, `Fri`, `Sat`, `Sun`";
+    text.parse().map_or_else(|reason: super::super::NotAWindow| value.refuse(reason.to_string(), hint), Some)
+}
+
+/// The address of a database this version can open. What is refused is never
+/// repeated: it may hold a password.
+fn url(value: &Value<'_>) -> Option<String> {
+    let text = value.line()?;
+    let written = *text.get_ref();
+    let no_secret = check_no_password(value, written);
+    let Some((scheme, rest)) = written.split_once("://") else {
+        let hint = "write the kind of database, `://` and where it is, such as `sqlite://shop.db`";
+        return value.refuse(format!("`{}` does not say what kind of database it is", value.key()), hint);
+    };
+    if LATER_SCHEMES.contains(&scheme) {
+        let hint = "use the SQLite file of this service: `sqlite://` and its path";
+        return value
+            .refuse(format!("`{scheme}://` is not supported by this version yet: it supports SQLite only"), hint);
+    }
+    if scheme != "sqlite" {
+        let hint = suggest::hint(scheme, &["sqlite"], "this version knows");
+        return value.refuse(format!("`{scheme}` is not a kind of database that is known here"), hint);
+    }
+    if rest.split('?').next().is_none_or(str::is_empty) {
+        return value.refuse(format!("`{}` names no file", value.key()), "write its path behind `sqlite://`");
+    }
+    no_secret.map(|()| owned(text))
+}
+
+fn check_no_password(value: &Value<'_>, written: &str) -> Option<()> {
+    let behind = written.split_once("://").map_or(written, |(_, behind)| behind);
+    let in_address = behind.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    let in_options = behind.split_once('?').is_some_and(|(_, options)| {
+        options
+            .split('&')
+            .any(|option| option.to_lowercase().split('=').next().is_some_and(|key| key.contains("password")))
+    });
+    if in_address || in_options {
+        let hint = "remove it here and change it there, since it was stored in clear; \
+                    a secret is only referred to: `password = { credential = \"…\" }`";
+        return value.refuse(format!("`{}` holds a password", value.key()), hint);
+    }
+    Some(())
+}
+
+fn password(table: &mut Table<'_>, findings: &Findings) -> Option<Option<Secret>> {
+    optional(table.take("password"), None, |value| {
+        let secret = secret(value)?;
+        let hint = "remove the line; what protects the database are the permissions of its file";
+        findings.warning(value.span(), "a password for SQLite is never used", hint);
+        Some(Some(secret))
+    })
+}
+
+/// A reference to a secret: `{ credential = "…" }`, `{ file = "…" }` or `{ env = "…" }`.
+pub fn secret(value: &Value<'_>) -> Option<Secret> {
+    let hint = format!(
+        "write where it is found: `{0} = {{ credential = \"…\" }}`, `{0} = {{ file = \"…\" }}` or `{0} = {{ env = \"…\" }}`",
+        value.key()
+    );
+    if !value.is_table() {
+        value.conceal();
+        return value.refuse(format!("`{}` is a secret and must not stand in this file", value.key()), hint);
+    }
+    let mut table = value.table()?;
+    let credential = table.take("credential");
+    let file = table.take("file");
+    let env = table.take("env");
+    let given = [credential.is_some(), file.is_some(), env.is_some()].iter().filter(|given| **given).count();
+    let one = match given {
+        1 => Some(()),
+        0 if table.has_unknown() => None,
+        _ => value.refuse(format!("`{}` must be found in exactly one place", value.key()), hint),
+    };
+    table.conceal_unknown();
+    table.finish();
+    let read = |value: Option<Value<'_>>| value.and_then(|value| value.line()).map(owned);
+    let secret = read(credential).map(Secret::Credential);
+    let secret = secret.or(read(file).map(Secret::File));
+    let secret = secret.or(read(env).map(Secret::Env));
+    one.and(secret)
+}

@@ -1,0 +1,115 @@
+//! The policy: the checked contents of `retention-rules.toml`.
+//!
+//! A `Policy` exists only after every check on the file has passed. Its digest
+//! is taken over its meaning, not over the file's bytes: a comment changes
+//! nothing, a period does.
+
+mod read;
+mod statute;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use serde::{Serialize, Serializer};
+
+use super::{
+    calendar::Counting,
+    canonical::{self, NotCanonical},
+    id::{Digest, EventName, RuleId},
+    period::{Period, TimeSpan},
+};
+
+pub use read::read;
+
+/// The retention table in force.
+#[derive(Debug, Clone, Serialize)]
+pub struct Policy {
+    pub title: String,
+    pub version: String,
+    pub announced: NaiveDate,
+    pub effective: NaiveDate,
+    #[serde(serialize_with = "zone_name")]
+    pub timezone: Tz,
+    pub counting: Counting,
+    /// `latest = due + destroy_within`, counted in calendar days.
+    pub destroy_within: Period,
+    /// The shortest stay in the vault.
+    pub cooling_off: TimeSpan,
+    /// The statute catalogue to check against, or `None` to opt out.
+    pub statutes: Option<String>,
+    pub officer: Officer,
+    pub rules: Vec<Rule>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Officer {
+    pub title: String,
+    pub contact: String,
+}
+
+/// One row of the retention table.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rule {
+    pub id: RuleId,
+    pub name: Name,
+    /// The event from which the period is counted.
+    pub event: EventName,
+    pub keep: Period,
+    /// Events that move the record to the vault before it is due.
+    pub separate_on: Vec<EventName>,
+    pub basis: Basis,
+    pub reason: Option<String>,
+    /// Where the published policy says so, such as `5.다`.
+    pub clause: Option<String>,
+    pub approval: Approval,
+}
+
+/// The record class as the policy names it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Name {
+    pub ko: String,
+    pub en: String,
+}
+
+/// Why a record is kept: the company's own reason, or a statute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Basis {
+    Internal,
+    Statute(String),
+}
+
+impl Basis {
+    /// Article 161 of the Civil Act moves the end of a statutory minimum past
+    /// holidays. A period the company set itself is a maximum: stretching it
+    /// would be late destruction.
+    #[must_use]
+    pub const fn extends_past_holidays(&self) -> bool {
+        matches!(self, Self::Statute(_))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Approval {
+    None,
+    Officer,
+}
+
+impl Policy {
+    #[must_use]
+    pub fn rule(&self, id: &RuleId) -> Option<&Rule> {
+        self.rules.iter().find(|rule| &rule.id == id)
+    }
+
+    /// The digest under which the policy is adopted.
+    pub fn digest(&self) -> Result<Digest, NotCanonical> {
+        canonical::digest(self)
+    }
+}
+
+fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(zone.name())
+}
+
+#[cfg(test)]
+mod tests;
