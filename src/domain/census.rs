@@ -1,0 +1,46 @@
+//! What a source holds within the bounds of a plan: counts, never values.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::id::EventName;
+
+/// What a dataset's source holds within the bounds of a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Roots that would be separated now.
+    pub rows: u64,
+    /// Rows that go with them, by table.
+    pub children: BTreeMap<String, u64>,
+    /// Roots that are due or whose event has come, and that wait for rows that
+    /// will not have moved by then.
+    pub waiting: u64,
+    /// Of `rows`, those past their latest.
+    pub overdue: u64,
+    /// The oldest event among `rows`.
+    pub oldest: Option<DateTime<Utc>>,
+    /// All rows of the table.
+    pub table_rows: u64,
+    pub anomalies: Vec<Anomaly>,
+}
+
+/// Rows that are never moved and always reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anomaly {
+    pub event: EventName,
+    pub kind: AnomalyKind,
+    pub rows: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnomalyKind {
+    Missing,
+    Malformed,
+    Ancient,
+    Future,
+    /// The row that should hold the event does not exist.
+    Orphan,
+}

@@ -1,0 +1,358 @@
+//! What the ledger says so far: a fold over its entries.
+//!
+//! The same fold serves the running daemon, recovery after a crash and the
+//! auditor, so that all three agree on what is open. It decides nothing: it
+//! only refuses sequences of entries that no working ledger contains.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use chrono::{DateTime, Utc};
+
+mod facts;
+
+pub use facts::{
+    CiphertextDeleted, KeyDestroyed, Open, OpenDestruction, Opened, PolicyInForce, RunFinished, RunStarted,
+};
+
+use super::event::{
+    DestroyOutcome, DestroyResult, Entry, Event, RestoreIntent, RestoreResult, SeparateIntent, SeparateResult, VERSION,
+};
+use crate::domain::{
+    id::{BatchId, Digest, OperationId, RuleId, RunId, SourceName},
+    verdict::Verdict,
+};
+
+/// Earlier runs that are remembered per rule, for a median.
+pub const RUNS_REMEMBERED_MAX: usize = 30;
+
+/// Facts that commands need from the ledger, kept while entries are appended.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// Number of entries; also the `seq` that the next one must have.
+    pub entries: u64,
+    /// Time of the last entry.
+    pub last_time: Option<DateTime<Utc>>,
+    /// What the first entry says.
+    pub opened: Option<Opened>,
+    /// The policy that was adopted last.
+    pub policy: Option<PolicyInForce>,
+    /// The policy in force, once a run with a reviewed plan that started and
+    /// finished under it stands in the ledger. Adopting any policy clears it.
+    pub reviewed: Option<Digest>,
+    /// Batches without an outcome, in ledger order.
+    pub open_separations: Vec<Open<SeparateIntent>>,
+    /// Restorations without an outcome, in ledger order.
+    pub open_restores: Vec<Open<RestoreIntent>>,
+    /// Destructions without an outcome, in ledger order.
+    pub open_destructions: Vec<OpenDestruction>,
+    /// Records that the vault must hold, by rule: separated, not restored, not
+    /// destroyed. What else it holds belongs to open intents.
+    pub in_vault: BTreeMap<RuleId, u64>,
+    /// The last key epoch that a destruction ended: the keyring must be past it.
+    pub epoch_ended: Option<u64>,
+    /// Tables whose wipe was started and not finished, or finished with a failure.
+    pub open_wipes: BTreeMap<SourceName, BTreeSet<String>>,
+    /// The run that was started last, finished or not.
+    pub last_started: Option<RunStarted>,
+    /// The run that was finished last.
+    pub last_finished: Option<RunFinished>,
+    /// Records separated by earlier finished runs (see `separated_before`).
+    separated: BTreeMap<RuleId, VecDeque<u64>>,
+    /// Records that the current run has separated so far, and its identity.
+    current: Option<(RunId, BTreeMap<RuleId, u64>)>,
+    /// The current run, if it carries out a reviewed plan of the policy in force.
+    reviewing: Option<RunId>,
+}
+
+/// Why an entry cannot follow the ones before it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HistoryError {
+    #[error("entry has format version {found}, this program reads {VERSION}")]
+    Version { found: u32 },
+    #[error("entry says seq {found} where {expected} must follow")]
+    Sequence { expected: u64, found: u64 },
+    #[error("time goes back from {before} to {found}")]
+    TimeWentBack { before: DateTime<Utc>, found: DateTime<Utc> },
+    #[error("the first entry is not ledger.opened")]
+    NotOpened,
+    #[error("ledger.opened stands twice")]
+    OpenedTwice,
+    #[error("{kind} of {id} stands twice")]
+    Repeated { kind: &'static str, id: String },
+    #[error("{kind} of {id} has no open intent")]
+    WithoutIntent { kind: &'static str, id: String },
+    #[error("{kind} of {id} contradicts the steps before it")]
+    OutOfOrder { kind: &'static str, id: String },
+}
+
+impl History {
+    /// Takes one more entry into account. After an error nothing has changed.
+    pub fn record(&mut self, entry: &Entry) -> Result<(), HistoryError> {
+        if entry.v != VERSION {
+            return Err(HistoryError::Version { found: entry.v });
+        }
+        if entry.seq != self.entries {
+            return Err(HistoryError::Sequence { expected: self.entries, found: entry.seq });
+        }
+        if let Some(before) = self.last_time.filter(|before| entry.time < *before) {
+            return Err(HistoryError::TimeWentBack { before, found: entry.time });
+        }
+        match (&self.opened, &entry.event) {
+            (None, Event::LedgerOpened { .. }) | (Some(_), _) => {}
+            (None, _) => return Err(HistoryError::NotOpened),
+        }
+        self.apply(entry)?;
+        self.entries += 1;
+        self.last_time = Some(entry.time);
+        Ok(())
+    }
+
+    /// Records of a rule that each of the last runs separated: finished runs
+    /// that moved something of this rule, oldest first, at most
+    /// `RUNS_REMEMBERED_MAX`. Batches count where their intent stands.
+    pub fn separated_before(&self, rule: &RuleId) -> impl Iterator<Item = u64> + '_ {
+        self.separated.get(rule).into_iter().flatten().copied()
+    }
+
+    /// True while an intent of any kind has no outcome. Wipes are not counted:
+    /// an unfinished one is started again.
+    #[must_use]
+    pub fn has_open_intents(&self) -> bool {
+        !(self.open_separations.is_empty() && self.open_restores.is_empty() && self.open_destructions.is_empty())
+    }
+
+    fn apply(&mut self, entry: &Entry) -> Result<(), HistoryError> {
+        match &entry.event {
+            Event::LedgerOpened { origin, simulation, version } => {
+                if self.opened.is_some() {
+                    return Err(HistoryError::OpenedTwice);
+                }
+                let (origin, version) = (origin.clone(), version.clone());
+                self.opened = Some(Opened { origin, simulation: *simulation, version, at: entry.time });
+                Ok(())
+            }
+            Event::PolicyAdopted { title, version, effective } => {
+                let (title, version, effective) = (title.clone(), version.clone(), *effective);
+                let (digest, adopted_at) = (entry.policy, entry.time);
+                self.policy = Some(PolicyInForce { digest, title, version, effective, adopted_at });
+                self.reviewed = None;
+                self.reviewing = None;
+                Ok(())
+            }
+            Event::RunStarted { .. } => self.run_started(entry),
+            Event::RunFinished { .. } => self.run_finished(entry),
+            Event::SeparateIntent(intent) => {
+                let id = &intent.batch;
+                open(&mut self.open_separations, |open| &open.intent.batch == id, intent, entry, id.as_str())
+            }
+            Event::SeparateOutcome { batch, result, .. } => self.separated(batch, *result),
+            Event::RestoreIntent(intent) => {
+                let id = &intent.operation;
+                open(&mut self.open_restores, |open| &open.intent.operation == id, intent, entry, id.as_str())
+            }
+            Event::RestoreOutcome { operation, result, .. } => self.restored(operation, *result),
+            Event::DestroyIntent(_)
+            | Event::KeyDestroyed { .. }
+            | Event::CiphertextDeleted { .. }
+            | Event::DestroyOutcome(_) => self.destruction(entry),
+            Event::WipeStarted { source, tables, .. } => {
+                self.open_wipes.entry(source.clone()).or_default().extend(tables.iter().cloned());
+                Ok(())
+            }
+            Event::WipeFinished { source, tables, finding, .. } => self.wiped(source, tables, finding.verdict),
+            Event::Refused { .. } => Ok(()),
+        }
+    }
+
+    fn run_started(&mut self, entry: &Entry) -> Result<(), HistoryError> {
+        let Event::RunStarted { plan, by, accepted_guards, rule } = &entry.event else { return Ok(()) };
+        if self.last_started.as_ref().is_some_and(|last| last.run == entry.run) {
+            return Err(HistoryError::Repeated { kind: "run.started", id: entry.run.to_string() });
+        }
+        let in_force = self.policy.as_ref().is_some_and(|policy| policy.digest == entry.policy);
+        // A plan of one rule says nothing about the others.
+        self.reviewing = (plan.is_some() && rule.is_none() && in_force).then(|| entry.run.clone());
+        self.current = Some((entry.run.clone(), BTreeMap::new()));
+        self.last_started = Some(RunStarted {
+            run: entry.run.clone(),
+            time: entry.time,
+            plan: *plan,
+            by: by.clone(),
+            accepted_guards: accepted_guards.clone(),
+        });
+        Ok(())
+    }
+
+    fn run_finished(&mut self, entry: &Entry) -> Result<(), HistoryError> {
+        let Event::RunFinished { verdict, separated, destroyed, failed, refused } = &entry.event else { return Ok(()) };
+        let Some((_, moved)) = self.current.take_if(|(run, _)| *run == entry.run) else {
+            return Err(HistoryError::WithoutIntent { kind: "run.finished", id: entry.run.to_string() });
+        };
+        for (rule, records) in moved {
+            let remembered = self.separated.entry(rule).or_default();
+            remembered.push_back(records);
+            if remembered.len() > RUNS_REMEMBERED_MAX {
+                remembered.pop_front();
+            }
+        }
+        if self.reviewing.take_if(|run| *run == entry.run).is_some() {
+            self.reviewed = self.policy.as_ref().map(|policy| policy.digest);
+        }
+        self.last_finished = Some(RunFinished {
+            run: entry.run.clone(),
+            time: entry.time,
+            verdict: *verdict,
+            separated: *separated,
+            destroyed: *destroyed,
+            failed: failed.clone(),
+            refused: refused.clone(),
+        });
+        Ok(())
+    }
+
+    fn separated(&mut self, batch: &BatchId, result: SeparateResult) -> Result<(), HistoryError> {
+        let position = self.open_separations.iter().position(|open| &open.intent.batch == batch);
+        let closed = close(&mut self.open_separations, position, "separate.outcome", batch.as_str())?;
+        if result == SeparateResult::Committed {
+            *self.in_vault.entry(closed.intent.rule.clone()).or_default() += closed.intent.records;
+        }
+        if let Some((_, moved)) = self.current.as_mut().filter(|(run, _)| *run == closed.run)
+            && result == SeparateResult::Committed
+            && closed.intent.records > 0
+        {
+            let records = moved.entry(closed.intent.rule).or_default();
+            *records = records.saturating_add(closed.intent.records);
+        }
+        Ok(())
+    }
+
+    fn restored(&mut self, operation: &OperationId, result: RestoreResult) -> Result<(), HistoryError> {
+        let position = self.open_restores.iter().position(|open| &open.intent.operation == operation);
+        let closed = close(&mut self.open_restores, position, "restore.outcome", operation.as_str())?;
+        if result == RestoreResult::Committed {
+            for (rule, records) in &closed.intent.records {
+                self.left_vault(rule, *records);
+            }
+        }
+        Ok(())
+    }
+
+    fn left_vault(&mut self, rule: &RuleId, records: u64) {
+        let held = self.in_vault.entry(rule.clone()).or_default();
+        *held = held.saturating_sub(records);
+    }
+
+    fn destruction(&mut self, entry: &Entry) -> Result<(), HistoryError> {
+        match &entry.event {
+            Event::DestroyIntent(intent) => {
+                if self.position_of(&intent.operation).is_some() {
+                    return Err(repeated("destroy.intent", &intent.operation));
+                }
+                let open = Open::of(intent, entry);
+                self.open_destructions.push(OpenDestruction { open, key_destroyed: None, ciphertext_deleted: None });
+            }
+            Event::KeyDestroyed { operation, epoch, keys, method, finding } => {
+                let step = self.destruction_of("key.destroyed", operation)?;
+                if step.key_destroyed.is_some() {
+                    return Err(repeated("key.destroyed", operation));
+                }
+                let (method, finding) = (method.clone(), finding.clone());
+                step.key_destroyed = Some(KeyDestroyed { epoch: *epoch, keys: *keys, method, finding });
+                self.epoch_ended = self.epoch_ended.max(Some(*epoch));
+            }
+            Event::CiphertextDeleted { operation, segments, bytes } => {
+                let step = self.destruction_of("ciphertext.deleted", operation)?;
+                if step.ciphertext_deleted.is_some() {
+                    return Err(repeated("ciphertext.deleted", operation));
+                }
+                if step.key_destroyed.is_none() {
+                    return Err(out_of_order("ciphertext.deleted", operation));
+                }
+                step.ciphertext_deleted = Some(CiphertextDeleted { segments: *segments, bytes: *bytes });
+            }
+            Event::DestroyOutcome(outcome) => self.destroyed(outcome)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// `Destroyed` needs both steps, `Abandoned` says that the keys are there.
+    fn destroyed(&mut self, outcome: &DestroyOutcome) -> Result<(), HistoryError> {
+        let operation = &outcome.operation;
+        let step = self.destruction_of("destroy.outcome", operation)?;
+        let consistent = match outcome.result {
+            DestroyResult::Destroyed => step.key_destroyed.is_some() && step.ciphertext_deleted.is_some(),
+            DestroyResult::Abandoned => step.key_destroyed.is_none(),
+        };
+        if !consistent {
+            return Err(out_of_order("destroy.outcome", operation));
+        }
+        let position = self.position_of(operation);
+        close(&mut self.open_destructions, position, "destroy.outcome", operation.as_str())?;
+        if outcome.result == DestroyResult::Destroyed {
+            self.left_vault(&outcome.rule, outcome.records);
+        }
+        Ok(())
+    }
+
+    fn position_of(&self, operation: &OperationId) -> Option<usize> {
+        self.open_destructions.iter().position(|step| &step.open.intent.operation == operation)
+    }
+
+    fn destruction_of(
+        &mut self,
+        kind: &'static str,
+        operation: &OperationId,
+    ) -> Result<&mut OpenDestruction, HistoryError> {
+        self.open_destructions
+            .iter_mut()
+            .find(|step| &step.open.intent.operation == operation)
+            .ok_or_else(|| HistoryError::WithoutIntent { kind, id: operation.to_string() })
+    }
+
+    /// A wipe that failed is still owed.
+    fn wiped(&mut self, source: &SourceName, tables: &[String], verdict: Verdict) -> Result<(), HistoryError> {
+        let without = |id: String| HistoryError::WithoutIntent { kind: "wipe.finished", id };
+        let open = self.open_wipes.get_mut(source).ok_or_else(|| without(source.to_string()))?;
+        if let Some(table) = tables.iter().find(|table| !open.contains(*table)) {
+            return Err(without(format!("{source}.{table}")));
+        }
+        if verdict == Verdict::Fail {
+            return Ok(());
+        }
+        open.retain(|table| !tables.contains(table));
+        if open.is_empty() {
+            self.open_wipes.remove(source);
+        }
+        Ok(())
+    }
+}
+
+fn open<T: Clone>(
+    opened: &mut Vec<Open<T>>,
+    same: impl Fn(&Open<T>) -> bool,
+    intent: &T,
+    entry: &Entry,
+    id: &str,
+) -> Result<(), HistoryError> {
+    if opened.iter().any(same) {
+        return Err(HistoryError::Repeated { kind: "intent", id: id.to_owned() });
+    }
+    opened.push(Open::of(intent, entry));
+    Ok(())
+}
+
+fn close<T>(opened: &mut Vec<T>, position: Option<usize>, kind: &'static str, id: &str) -> Result<T, HistoryError> {
+    position.map(|at| opened.remove(at)).ok_or_else(|| HistoryError::WithoutIntent { kind, id: id.to_owned() })
+}
+
+fn repeated(kind: &'static str, operation: &OperationId) -> HistoryError {
+    HistoryError::Repeated { kind, id: operation.to_string() }
+}
+
+fn out_of_order(kind: &'static str, operation: &OperationId) -> HistoryError {
+    HistoryError::OutOfOrder { kind, id: operation.to_string() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,274 @@
+//! From the fields of a line to an entry. Strict: a field that its kind of entry
+//! does not have is refused.
+//!
+//! The derived reading of a flattened, tagged type would hold every line in
+//! memory three times over; a ledger of many years is read entry by entry, so
+//! this goes through the sorted fields once. Each kind therefore names its
+//! fields **in sorted order**. `line::write` reads back what it has written.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::de::DeserializeOwned;
+
+use super::LineError;
+use crate::domain::ledger::event::{DestroyIntent, DestroyOutcome, Entry, Event, RestoreIntent, SeparateIntent};
+
+/// Reads an entry from its fields, sorted by key.
+pub(super) fn entry(sorted: &[(&str, &str)]) -> Result<Entry, LineError> {
+    let (mut actor, mut host, mut policy, mut run) = (None, None, None, None);
+    let (mut seq, mut time, mut kind, mut v) = (None, None, None, None);
+    let mut own = Vec::with_capacity(sorted.len());
+    for &(key, value) in sorted {
+        match key {
+            "actor" => actor = Some(value),
+            "host" => host = Some(value),
+            "policy" => policy = Some(value),
+            "run" => run = Some(value),
+            "seq" => seq = Some(value),
+            "time" => time = Some(value),
+            "type" => kind = Some(value),
+            "v" => v = Some(value),
+            _ => own.push((key, value)),
+        }
+    }
+    let kind = unquoted(present("type", kind)?).ok_or(LineError::Field { name: "type" })?;
+    let time = present("time", time)?;
+    Ok(Entry {
+        v: parsed("v", present("v", v)?)?,
+        seq: parsed("seq", present("seq", seq)?)?,
+        time: unquoted(time).and_then(instant).ok_or(LineError::Field { name: "time" })?,
+        event: event(kind, &own)?,
+        run: text("run", present("run", run)?)?,
+        policy: word("policy", present("policy", policy)?)?,
+        actor: text("actor", present("actor", actor)?)?,
+        host: text("host", present("host", host)?)?,
+    })
+}
+
+fn event(kind: &str, own: &[(&str, &str)]) -> Result<Event, LineError> {
+    let mut own = Fields { rest: own };
+    let f = &mut own;
+    let event = match kind {
+        "ledger.opened" => Event::LedgerOpened {
+            origin: f.text("origin")?,
+            simulation: f.json("simulation")?,
+            version: f.text("version")?,
+        },
+        "policy.adopted" => Event::PolicyAdopted {
+            effective: f.word("effective")?,
+            title: f.text("title")?,
+            version: f.text("version")?,
+        },
+        "run.started" => Event::RunStarted {
+            accepted_guards: f.optional("accepted_guards")?.unwrap_or_default(),
+            by: f.optional("by")?,
+            plan: f.optional("plan")?,
+            rule: f.optional("rule")?,
+        },
+        "run.finished" => Event::RunFinished {
+            destroyed: f.number("destroyed")?,
+            failed: f.json("failed")?,
+            refused: f.json("refused")?,
+            separated: f.number("separated")?,
+            verdict: f.json("verdict")?,
+        },
+        "separate.intent" => Event::SeparateIntent(separate_intent(f)?),
+        "separate.outcome" => {
+            Event::SeparateOutcome { batch: f.text("batch")?, reason: f.optional("reason")?, result: f.json("result")? }
+        }
+        "restore.intent" => Event::RestoreIntent(restore_intent(f)?),
+        "restore.outcome" => Event::RestoreOutcome {
+            operation: f.text("operation")?,
+            reason: f.optional("reason")?,
+            result: f.json("result")?,
+        },
+        "destroy.intent" => Event::DestroyIntent(destroy_intent(f)?),
+        "destroy.outcome" => Event::DestroyOutcome(destroy_outcome(f)?),
+        _ => step(kind, f)?,
+    };
+    if own.rest.is_empty() { Ok(event) } else { Err(LineError::UnknownField) }
+}
+
+/// Events that stand between others or alone.
+fn step(kind: &str, f: &mut Fields<'_>) -> Result<Event, LineError> {
+    Ok(match kind {
+        "key.destroyed" => Event::KeyDestroyed {
+            epoch: f.number("epoch")?,
+            finding: f.json("finding")?,
+            keys: f.number("keys")?,
+            method: f.text("method")?,
+            operation: f.text("operation")?,
+        },
+        "ciphertext.deleted" => Event::CiphertextDeleted {
+            bytes: f.number("bytes")?,
+            operation: f.text("operation")?,
+            segments: f.number("segments")?,
+        },
+        "wipe.started" => {
+            Event::WipeStarted { level: f.json("level")?, source: f.text("source")?, tables: f.json("tables")? }
+        }
+        "wipe.finished" => Event::WipeFinished {
+            elapsed_ms: f.number("elapsed_ms")?,
+            finding: f.json("finding")?,
+            method: f.text("method")?,
+            source: f.text("source")?,
+            tables: f.json("tables")?,
+            tool: f.text("tool")?,
+        },
+        "refused" => Event::Refused {
+            limit: f.text("limit")?,
+            rule: f.optional("rule")?,
+            value: f.text("value")?,
+            what: f.text("what")?,
+        },
+        _ => return Err(LineError::NotAnEntry { reason: format!("its type {kind:?} is not known") }),
+    })
+}
+
+fn separate_intent(f: &mut Fields<'_>) -> Result<SeparateIntent, LineError> {
+    Ok(SeparateIntent {
+        batch: f.text("batch")?,
+        buckets: f.number("buckets")?,
+        cause: f.json("cause")?,
+        children: f.json("children")?,
+        dataset: f.text("dataset")?,
+        digest: f.word("digest")?,
+        first: f.word("first")?,
+        last: f.word("last")?,
+        records: f.number("records")?,
+        rule: f.text("rule")?,
+        source: f.text("source")?,
+    })
+}
+
+fn restore_intent(f: &mut Fields<'_>) -> Result<RestoreIntent, LineError> {
+    Ok(RestoreIntent {
+        by: f.text("by")?,
+        digest: f.word("digest")?,
+        keep_event: f.json("keep_event")?,
+        operation: f.text("operation")?,
+        reason: f.text("reason")?,
+        records: f.json("records")?,
+        segments: f.json("segments")?,
+        source: f.text("source")?,
+    })
+}
+
+fn destroy_intent(f: &mut Fields<'_>) -> Result<DestroyIntent, LineError> {
+    Ok(DestroyIntent {
+        children: f.json("children")?,
+        dates: f.json("dates")?,
+        epoch: f.number("epoch")?,
+        operation: f.text("operation")?,
+        records: f.number("records")?,
+        rule: f.text("rule")?,
+        segments: f.number("segments")?,
+    })
+}
+
+fn destroy_outcome(f: &mut Fields<'_>) -> Result<DestroyOutcome, LineError> {
+    Ok(DestroyOutcome {
+        buckets: f.number("buckets")?,
+        children: f.json("children")?,
+        due: f.json("due")?,
+        finding: f.json("finding")?,
+        first: f.word("first")?,
+        last: f.word("last")?,
+        late_seconds: f.number("late_seconds")?,
+        latest: f.json("latest")?,
+        operation: f.text("operation")?,
+        records: f.number("records")?,
+        result: f.json("result")?,
+        rule: f.text("rule")?,
+    })
+}
+
+/// The fields of an event that were not read yet, sorted by key.
+struct Fields<'a> {
+    rest: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, name: &'static str) -> Option<&'a str> {
+        match self.rest.split_first() {
+            Some((&(key, value), rest)) if key == name => {
+                self.rest = rest;
+                Some(value)
+            }
+            _ => None,
+        }
+    }
+
+    fn json<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, LineError> {
+        json(name, present(name, self.take(name))?)
+    }
+
+    /// An integer, which the line's form already bounds.
+    fn number(&mut self, name: &'static str) -> Result<u64, LineError> {
+        parsed(name, present(name, self.take(name))?)
+    }
+
+    /// What is written as text without escapes.
+    fn word<T: FromStr>(&mut self, name: &'static str) -> Result<T, LineError> {
+        word(name, present(name, self.take(name))?)
+    }
+
+    fn text<T: for<'x> From<&'x str>>(&mut self, name: &'static str) -> Result<T, LineError> {
+        text(name, present(name, self.take(name))?)
+    }
+
+    /// A field that is left out when there is nothing to say. `null` says
+    /// nothing in another way, and is refused.
+    fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, LineError> {
+        self.take(name).map(|value| json(name, value)).transpose()
+    }
+}
+
+fn present<'a>(name: &'static str, value: Option<&'a str>) -> Result<&'a str, LineError> {
+    value.ok_or(LineError::Field { name })
+}
+
+fn json<T: DeserializeOwned>(name: &'static str, value: &str) -> Result<T, LineError> {
+    serde_json::from_str(value).map_err(|_| LineError::Field { name })
+}
+
+fn parsed<T: FromStr>(name: &'static str, value: &str) -> Result<T, LineError> {
+    value.parse().map_err(|_| LineError::Field { name })
+}
+
+fn word<T: FromStr>(name: &'static str, value: &str) -> Result<T, LineError> {
+    unquoted(value).ok_or(LineError::Field { name }).and_then(|text| parsed(name, text))
+}
+
+fn text<T: for<'x> From<&'x str>>(name: &'static str, value: &str) -> Result<T, LineError> {
+    unquoted(value).map_or_else(|| json::<String>(name, value).map(|text| T::from(&text)), |text| Ok(T::from(text)))
+}
+
+/// What stands between quotes, if nothing in it is escaped.
+fn unquoted(value: &str) -> Option<&str> {
+    let text = value.strip_prefix('"')?.strip_suffix('"')?;
+    (!text.as_bytes().contains(&b'\\')).then_some(text)
+}
+
+/// `2026-11-22T03:00:00Z` or `2026-11-22T03:00:00.123Z`, and no other form.
+fn instant(text: &str) -> Option<DateTime<Utc>> {
+    let (whole, fraction) = text.as_bytes().split_at_checked(19)?;
+    let &[y, e, a, r, b'-', m, n, b'-', d, f, b'T', h, i, b':', j, k, b':', s, t] = whole else { return None };
+    let millis = match fraction {
+        b"Z" => 0,
+        // A fraction of nothing is left out.
+        [b'.', tenths, hundredths, thousandths, b'Z'] => {
+            Some(number(&[*tenths, *hundredths, *thousandths])?).filter(|millis| *millis > 0)?
+        }
+        _ => return None,
+    };
+    let date = NaiveDate::from_ymd_opt(number(&[y, e, a, r])?.cast_signed(), number(&[m, n])?, number(&[d, f])?)?;
+    Some(date.and_hms_milli_opt(number(&[h, i])?, number(&[j, k])?, number(&[s, t])?, millis)?.and_utc())
+}
+
+/// The number that a few digits are.
+fn number(digits: &[u8]) -> Option<u32> {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u32::from(byte - b'0'));
+    digits.iter().try_fold(0, |number, byte| Some(number * 10 + digit(byte)?))
+}
