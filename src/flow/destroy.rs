@@ -1,0 +1,279 @@
+//! Destroy: first the keys of due buckets, then their ciphertext, each step
+//! announced in the ledger before and recorded after.
+//!
+//! The same function carries out a fresh destruction and one that a crash
+//! interrupted; every step may be repeated.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use super::{custody::Custody, rulebook::Rulebook, seal};
+use crate::{
+    domain::{
+        destroy::{BucketFacts, Decision, KeysGone, Order, decide},
+        id::RuleId,
+        ledger::event::{DestroyIntent, DestroyOutcome, DestroyResult, Event},
+        segment::Sealed,
+        verdict::Finding,
+    },
+    ports::{Clock, Failure, Keyring, KeyringError, Ledger, Vault},
+};
+
+/// Buckets of one intent: its line in the ledger lists their dates and must stay
+/// under 64 KiB.
+const BUCKETS_MAX: usize = 2_000;
+
+/// The start of a sealed body that tells whether a key opens it: salt and
+/// commitment.
+const PROBE_BYTES: usize = 56;
+
+/// Victims that are tried with every key that is left. All of them would cost
+/// victims times keys.
+const PROBES_AGAINST_ALL_KEYS: usize = 8;
+
+/// What a rule's destruction did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destroyed {
+    pub rows: u64,
+    pub children: BTreeMap<String, u64>,
+    pub buckets: u64,
+    pub finding: Finding,
+}
+
+impl Default for Destroyed {
+    fn default() -> Self {
+        Self { rows: 0, children: BTreeMap::new(), buckets: 0, finding: Finding::pass() }
+    }
+}
+
+/// Destroys every bucket of a rule that may be destroyed at `now` and is still
+/// as it was `planned`: what was counted, guarded and reviewed, and no more.
+pub async fn destroy<V: Vault, K: Keyring, L: Ledger>(
+    book: &Rulebook<'_>,
+    custody: &mut Custody<V, K, L>,
+    clock: &impl Clock,
+    rule: &RuleId,
+    (planned, now): (&[BucketFacts], DateTime<Utc>),
+    destroyed: &mut Destroyed,
+) -> Result<(), Failure> {
+    let planned: BTreeMap<_, _> = planned.iter().map(|facts| (&facts.bucket, facts)).collect();
+    let permitted = |facts: &BucketFacts| {
+        let as_planned = facts.bucket.rule == *rule && planned.get(&facts.bucket) == Some(&facts);
+        as_planned && matches!(decide(book.policy, &book.calendar, facts, now), Decision::Destroy(_))
+    };
+    let in_vault = custody.vault.buckets().await?;
+    let mut victims: Vec<BucketFacts> = idle(book, custody, rule, now, &in_vault);
+    victims.extend(in_vault.into_iter().filter(permitted));
+    for set in victims.chunks(BUCKETS_MAX) {
+        let id = custody.next_operation();
+        // The clock is read again: what was due when planned must be due now.
+        let order = Order::issue(id, rule, book.policy, &book.calendar, set.to_vec(), clock.read())
+            .map_err(|error| Failure::Rule(error.to_string()))?;
+        let intent = announce(custody, &order).await?;
+        let outcome = carry_out(custody, clock, order, &intent, Seen::default()).await?;
+        destroyed.rows += outcome.records;
+        destroyed.buckets += outcome.buckets;
+        for (table, rows) in outcome.children {
+            *destroyed.children.entry(table).or_default() += rows;
+        }
+        destroyed.finding.absorb(outcome.finding);
+    }
+    Ok(())
+}
+
+/// Due buckets that have a key and no segment: everything in them was restored,
+/// or never stored. Old copies of the vault may still hold their ciphertext.
+fn idle<V, K: Keyring, L>(
+    book: &Rulebook<'_>,
+    custody: &Custody<V, K, L>,
+    rule: &RuleId,
+    now: DateTime<Utc>,
+    in_vault: &[BucketFacts],
+) -> Vec<BucketFacts> {
+    let in_vault: BTreeSet<_> = in_vault.iter().map(|facts| &facts.bucket).collect();
+    let keys = custody.keyring.buckets().into_iter();
+    let idle = keys.filter(|bucket| bucket.rule == *rule && !in_vault.contains(bucket)).map(BucketFacts::erased);
+    idle.filter(|facts| matches!(decide(book.policy, &book.calendar, facts, now), Decision::Destroy(_))).collect()
+}
+
+async fn announce<V: Vault, K: Keyring, L: Ledger>(
+    custody: &mut Custody<V, K, L>,
+    order: &Order,
+) -> Result<DestroyIntent, Failure> {
+    let mut children = BTreeMap::new();
+    for bucket in order.bucket_ids() {
+        for header in custody.vault.headers(bucket).await? {
+            for (table, rows) in header.children() {
+                *children.entry(table).or_default() += rows;
+            }
+        }
+    }
+    let facts = || order.buckets().iter().map(|(facts, _)| facts);
+    let intent = DestroyIntent {
+        operation: order.id().clone(),
+        rule: order.rule().clone(),
+        dates: facts().map(|facts| facts.bucket.date).collect(),
+        segments: facts().map(|facts| facts.segments).sum(),
+        records: facts().map(|facts| facts.records).sum(),
+        children,
+        epoch: custody.keyring.epoch(),
+    };
+    custody.ledger.append(vec![Event::DestroyIntent(intent.clone())])?;
+    Ok(intent)
+}
+
+/// Steps that the ledger already has, where a destruction is taken up again.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Seen {
+    pub key_destroyed: bool,
+    pub ciphertext_deleted: bool,
+}
+
+/// Carries out an announced destruction from wherever it stands.
+pub async fn carry_out<V: Vault, K: Keyring, L: Ledger>(
+    custody: &mut Custody<V, K, L>,
+    clock: &impl Clock,
+    order: Order,
+    intent: &DestroyIntent,
+    seen: Seen,
+) -> Result<DestroyOutcome, Failure> {
+    let probes = match probes(custody, &order).await {
+        Ok(probes) => probes,
+        // Every key is there, and the next rule must not find this intent open.
+        Err(failure @ (Failure::Rule(_) | Failure::Unreachable(_))) if untouched(custody, intent, seen) => {
+            abandon(custody, intent, &failure.to_string())?;
+            return Err(failure);
+        }
+        Err(failure) => return Err(failure),
+    };
+    let gone = match custody.keyring.destroy(order) {
+        Ok(gone) => gone,
+        Err(error @ KeyringError::Write { .. }) if untouched(custody, intent, seen) => {
+            abandon(custody, intent, &error.to_string())?;
+            return Err(error.into());
+        }
+        // Some keys are gone already: nobody may say that they are all there.
+        Err(KeyringError::Write { reason }) => return Err(KeyringError::StateUnknown { reason }.into()),
+        Err(error) => return Err(error.into()),
+    };
+    prove_gone(custody, &gone, &probes)?;
+    if !seen.key_destroyed {
+        custody.ledger.append(vec![Event::KeyDestroyed {
+            operation: intent.operation.clone(),
+            epoch: intent.epoch,
+            keys: gone.order().buckets().len() as u64,
+            method: "key epoch replaced; root overwritten, read back and unlinked".to_owned(),
+            finding: gone.finding.clone(),
+        }])?;
+    }
+    let erased = custody.vault.erase(&gone).await.map_err(after_the_keys)?;
+    if !seen.ciphertext_deleted {
+        custody.ledger.append(vec![Event::CiphertextDeleted {
+            operation: intent.operation.clone(),
+            // On a second attempt the vault has nothing left to count.
+            segments: intent.segments,
+            bytes: erased.bytes,
+        }])?;
+    }
+    let outcome = outcome(intent, &gone, clock.read());
+    custody.ledger.append(vec![Event::DestroyOutcome(outcome.clone())])?;
+    Ok(outcome)
+}
+
+/// True while the key epoch that the intent would end still lasts.
+pub fn untouched<V, K: Keyring, L>(custody: &Custody<V, K, L>, intent: &DestroyIntent, seen: Seen) -> bool {
+    !seen.key_destroyed && custody.keyring.epoch() == intent.epoch
+}
+
+/// One segment of each victim. Those whose key is still there must open now, or
+/// the later test that they do not open would prove nothing.
+async fn probes<V: Vault, K: Keyring, L: Ledger>(
+    custody: &mut Custody<V, K, L>,
+    order: &Order,
+) -> Result<Vec<Sealed>, Failure> {
+    let mut probes = Vec::with_capacity(order.buckets().len());
+    for bucket in order.bucket_ids() {
+        let Some(mut segment) = custody.vault.sample(bucket).await? else { continue };
+        if custody.keyring.holds(bucket) {
+            drop(seal::open(&custody.keyring, &segment)?);
+        }
+        segment.body.truncate(PROBE_BYTES);
+        probes.push(segment);
+    }
+    Ok(probes)
+}
+
+/// The negative test: no victim has a key, and no key that is left opens a
+/// victim's segment.
+fn prove_gone<V, K: Keyring, L>(custody: &Custody<V, K, L>, gone: &KeysGone, probes: &[Sealed]) -> Result<(), Failure> {
+    let held = gone.order().bucket_ids().find(|bucket| custody.keyring.holds(bucket));
+    let opens = |probe: &&Sealed| custody.keyring.opens_with_any_key(&probe.header, &probe.body);
+    let opened = probes.iter().take(PROBES_AGAINST_ALL_KEYS).find(opens);
+    match held.or(opened.map(|probe| &probe.bucket)) {
+        None => Ok(()),
+        Some(bucket) => Err(Failure::StateUnknown(format!(
+            "bucket {bucket} still opens after its key was destroyed; nothing more is destroyed"
+        ))),
+    }
+}
+
+/// Says in the ledger that nothing was destroyed.
+pub fn abandon<V, K, L: Ledger>(
+    custody: &mut Custody<V, K, L>,
+    intent: &DestroyIntent,
+    reason: &str,
+) -> Result<(), Failure> {
+    let (first, last) = date_range(intent);
+    let outcome = DestroyOutcome {
+        operation: intent.operation.clone(),
+        rule: intent.rule.clone(),
+        result: DestroyResult::Abandoned,
+        buckets: 0,
+        records: 0,
+        children: BTreeMap::new(),
+        first,
+        last,
+        due: None,
+        latest: None,
+        late_seconds: 0,
+        finding: Finding::unknown(reason),
+    };
+    custody.ledger.append(vec![Event::DestroyOutcome(outcome)])?;
+    Ok(())
+}
+
+fn outcome(intent: &DestroyIntent, gone: &KeysGone, now: DateTime<Utc>) -> DestroyOutcome {
+    let terms = || gone.order().buckets().iter().map(|(_, term)| term);
+    let latest = terms().map(|term| term.latest).min();
+    let late_seconds = latest.map_or(0, |latest| (now - latest).num_seconds().max(0).unsigned_abs());
+    let (first, last) = date_range(intent);
+    DestroyOutcome {
+        operation: intent.operation.clone(),
+        rule: intent.rule.clone(),
+        result: DestroyResult::Destroyed,
+        buckets: intent.dates.iter().collect::<BTreeSet<_>>().len() as u64,
+        records: intent.records,
+        children: intent.children.clone(),
+        first,
+        last,
+        due: terms().map(|term| term.due).min(),
+        latest,
+        late_seconds,
+        finding: gone.finding.clone(),
+    }
+}
+
+fn date_range(intent: &DestroyIntent) -> (chrono::NaiveDate, chrono::NaiveDate) {
+    let dates = || intent.dates.iter().copied();
+    (dates().min().unwrap_or_default(), dates().max().unwrap_or_default())
+}
+
+/// The keys are gone, so that the ciphertext is noise; but a destruction is not
+/// done before it is deleted too.
+fn after_the_keys(error: crate::ports::VaultError) -> Failure {
+    Failure::StateUnknown(format!(
+        "the keys are destroyed, but the ciphertext could not be deleted: {error}; hint: put that right and run \
+         again, recovery deletes it"
+    ))
+}

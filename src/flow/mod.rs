@@ -1,0 +1,18 @@
+//! One verb a file, carried out through the ports.
+//!
+//! A flow never looks at a clock, a file or an engine by itself, and never goes
+//! on after an error it does not understand: it returns a `Failure`, and the
+//! ledger keeps the intent open for `recover`.
+
+pub mod clock;
+pub mod custody;
+pub mod destroy;
+pub mod plan;
+pub mod recover;
+pub mod restore;
+pub mod rulebook;
+pub mod run;
+pub mod seal;
+pub mod separate;
+pub mod sources;
+pub mod wipe;

@@ -1,0 +1,196 @@
+//! Recover: finish or abandon what the ledger left open, before anything else.
+//!
+//! Each open intent is settled from what source, vault and keyring hold today,
+//! through the same functions as the normal path. What cannot be settled is kept
+//! on both sides and stops everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    custody::Custody,
+    destroy::{Seen, abandon, carry_out, untouched},
+    restore,
+    rulebook::Rulebook,
+    seal,
+    sources::Sources,
+};
+use crate::{
+    domain::{
+        destroy::{BucketFacts, Order},
+        id::{BucketId, RuleId},
+        ledger::event::{DestroyIntent, Event, SeparateIntent, SeparateResult},
+        segment::Sealed,
+    },
+    ports::{Clock, Failure, Keyring, Ledger, Presence, Restoration, Source, Vault},
+};
+
+/// What recovery settled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovered {
+    pub separations: u64,
+    pub restorations: u64,
+    pub destructions: u64,
+}
+
+/// Settles every open intent, oldest first within each kind. Restorations come
+/// before destructions, so that what was promised back is not destroyed.
+pub async fn recover<S: Source, V: Vault, K: Keyring, L: Ledger>(
+    book: &Rulebook<'_>,
+    sources: &mut Sources<S>,
+    custody: &mut Custody<V, K, L>,
+    clock: &impl Clock,
+) -> Result<Recovered, Failure> {
+    past_every_ended_epoch(custody)?;
+    let mut recovered = Recovered::default();
+    for open in custody.ledger.history().open_separations.clone() {
+        settle_separation(book, sources, custody, &open.intent).await?;
+        recovered.separations += 1;
+    }
+    for open in custody.ledger.history().open_restores.clone() {
+        restore::settle(book, sources, custody, &open.intent).await?;
+        recovered.restorations += 1;
+    }
+    for destruction in custody.ledger.history().open_destructions.clone() {
+        let seen = Seen {
+            key_destroyed: destruction.key_destroyed.is_some(),
+            ciphertext_deleted: destruction.ciphertext_deleted.is_some(),
+        };
+        settle_destruction(book, custody, clock, &destruction.open.intent, seen).await?;
+        recovered.destructions += 1;
+    }
+    compare(custody).await?;
+    Ok(recovered)
+}
+
+/// A keyring whose epoch was ended by a destruction is an old copy: with its old
+/// root it would open what was destroyed.
+fn past_every_ended_epoch<V, K: Keyring, L: Ledger>(custody: &Custody<V, K, L>) -> Result<(), Failure> {
+    let (epoch, ended) = (custody.keyring.epoch(), custody.ledger.history().epoch_ended);
+    match ended {
+        Some(ended) if epoch <= ended => Err(Failure::StateUnknown(format!(
+            "the keystore is of epoch {epoch}, and the ledger says that epoch {ended} was ended by a destruction; hint: \
+             an old copy of the keystore and of its root was put back; destroy that copy and put the newest keystore \
+             and root back"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// With every intent settled, ledger, vault and keyring must agree. They do not
+/// when an old copy of one of them was put back.
+async fn compare<V: Vault, K: Keyring, L: Ledger>(custody: &mut Custody<V, K, L>) -> Result<(), Failure> {
+    let mut in_vault: BTreeMap<RuleId, u64> = BTreeMap::new();
+    let buckets = custody.vault.buckets().await?;
+    for facts in &buckets {
+        *in_vault.entry(facts.bucket.rule.clone()).or_default() += facts.records;
+    }
+    let expected = &custody.ledger.history().in_vault;
+    let count = |counts: &BTreeMap<RuleId, u64>, rule: &RuleId| counts.get(rule).copied().unwrap_or(0);
+    let rules: BTreeSet<&RuleId> = in_vault.keys().chain(expected.keys()).collect();
+    let differing = rules.into_iter().find(|rule| count(&in_vault, rule) != count(expected, rule));
+    if let Some(rule) = differing {
+        return Err(Failure::StateUnknown(format!(
+            "the vault holds {} records of rule {rule}, and by the ledger it must hold {}; hint: an old copy of the \
+             vault or of the ledger was put back; put the newest of both back",
+            count(&in_vault, rule),
+            count(expected, rule)
+        )));
+    }
+    match buckets.iter().find(|facts| !custody.keyring.holds(&facts.bucket)) {
+        None => Ok(()),
+        Some(facts) => Err(Failure::StateUnknown(format!(
+            "there is no key for bucket {}, which was not destroyed; hint: an old copy of the keystore was put back; \
+             put the newest one back",
+            facts.bucket
+        ))),
+    }
+}
+
+async fn settle_separation<S: Source, V: Vault, K: Keyring, L: Ledger>(
+    book: &Rulebook<'_>,
+    sources: &mut Sources<S>,
+    custody: &mut Custody<V, K, L>,
+    intent: &SeparateIntent,
+) -> Result<(), Failure> {
+    let batch = &intent.batch;
+    let stored: Vec<Sealed> = custody.vault.batch(batch).await?.into_iter().map(|(_, segment)| segment).collect();
+    let (result, reason) = if stored.is_empty() {
+        // The source commits only after the vault has: so it did not.
+        (SeparateResult::RolledBack, "interrupted before the vault stored it")
+    } else {
+        match presence(book, sources, custody, intent, &stored).await? {
+            Presence::Same => {
+                custody.vault.drop_batch(batch).await?;
+                (SeparateResult::RolledBack, "interrupted before the source committed; the vault's copy was dropped")
+            }
+            Presence::Absent => (SeparateResult::Committed, "interrupted after the source committed"),
+            Presence::Mixed => return Err(mixed(intent)),
+        }
+    };
+    let outcome = Event::SeparateOutcome { batch: batch.clone(), result, reason: Some(reason.to_owned()) };
+    custody.ledger.append(vec![outcome])?;
+    Ok(())
+}
+
+async fn presence<S: Source, V, K: Keyring, L>(
+    book: &Rulebook<'_>,
+    sources: &mut Sources<S>,
+    custody: &Custody<V, K, L>,
+    intent: &SeparateIntent,
+    stored: &[Sealed],
+) -> Result<Presence, Failure> {
+    let dataset = book.dataset(&intent.rule, &intent.source, &intent.dataset)?;
+    let source = sources.get(&intent.source)?;
+    let mut seen = None;
+    for segment in stored {
+        let opened = seal::open(&custody.keyring, segment)?;
+        let mut rows = Vec::new();
+        for record in opened.records()? {
+            rows.extend(opened.rows(record)?);
+        }
+        let record = Restoration { dataset, tables: &opened.header.tables, rows, blank: Vec::new() };
+        let here = source.presence(&record).await?;
+        if seen.replace(here).is_some_and(|before| before != here) {
+            return Ok(Presence::Mixed);
+        }
+    }
+    Ok(seen.unwrap_or(Presence::Absent))
+}
+
+fn mixed(intent: &SeparateIntent) -> Failure {
+    Failure::StateUnknown(format!(
+        "batch {} of dataset {} was interrupted, and its rows are neither all in source {} as they were nor all gone; \
+         both copies are kept; hint: find out who changed them since, then remove one of the two",
+        intent.batch, intent.dataset, intent.source
+    ))
+}
+
+async fn settle_destruction<V: Vault, K: Keyring, L: Ledger>(
+    book: &Rulebook<'_>,
+    custody: &mut Custody<V, K, L>,
+    clock: &impl Clock,
+    intent: &DestroyIntent,
+    seen: Seen,
+) -> Result<(), Failure> {
+    let ids: Vec<BucketId> =
+        intent.dates.iter().map(|date| BucketId { rule: intent.rule.clone(), date: *date }).collect();
+    let in_vault = custody.vault.buckets().await?;
+    let facts = ids.iter().map(|id| {
+        let found = in_vault.iter().find(|facts| facts.bucket == *id).cloned();
+        found.unwrap_or_else(|| BucketFacts::erased(id.clone()))
+    });
+    let operation = intent.operation.clone();
+    let now = clock.read();
+    match Order::issue(operation, &intent.rule, book.policy, &book.calendar, facts.collect(), now) {
+        Ok(order) => carry_out(custody, clock, order, intent, seen).await.map(drop),
+        // Every key is still there: the destruction had not begun, and must not.
+        Err(error) if untouched(custody, intent, seen) => {
+            abandon(custody, intent, &format!("interrupted, and {error}"))
+        }
+        Err(error) => Err(Failure::StateUnknown(format!(
+            "destruction {} was interrupted after its keys began to go, and {error} under the policy in force; hint: \
+             the policy or the clock went back; put it right and run again",
+            intent.operation
+        ))),
+    }
+}

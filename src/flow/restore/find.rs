@@ -1,0 +1,104 @@
+//! Which sealed records a request means: found through the keyed indexes, kept
+//! if they are not due, grouped by source with parents first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use super::{Match, Request};
+use crate::{
+    domain::{
+        id::SourceName,
+        index::{self, Locator},
+        plan::OrderCycle,
+        segment::Header,
+        selection::Cause,
+    },
+    flow::{custody::Custody, rulebook::Rulebook, seal},
+    ports::{Failure, Keyring, Vault},
+};
+
+#[derive(Debug, Default)]
+pub struct Found {
+    pub by_source: BTreeMap<SourceName, Vec<Match>>,
+    /// Records that are due: their destruction is owed, and nothing brings them back.
+    pub due: u64,
+}
+
+pub async fn find<V: Vault, K: Keyring, L>(
+    book: &Rulebook<'_>,
+    custody: &mut Custody<V, K, L>,
+    request: &Request<'_>,
+    now: DateTime<Utc>,
+) -> Result<Found, Failure> {
+    let mut found = Found::default();
+    for row in custody.vault.indexes(request.rule).await? {
+        let digest = custody.keyring.digest(&row.bucket, request.by.purpose(), request.locator)?;
+        let numbers = index::find(&row.index, request.by, &digest)
+            .map_err(|_| Failure::StateUnknown(format!("a segment of bucket {} has a malformed index", row.bucket)))?;
+        if numbers.is_empty() {
+            continue;
+        }
+        // One that is gone since the indexes were read cannot be meant.
+        let Some(segment) = custody.vault.segment(row.id).await? else { continue };
+        let opened = seal::open(&custody.keyring, &segment)?;
+        if request.rule.is_none() && opened.header.cause == Cause::Due {
+            continue;
+        }
+        let rule = book.rule(&row.bucket.rule)?;
+        if now >= book.calendar.term(rule, row.bucket.date).due {
+            found.due += numbers.len() as u64;
+            continue;
+        }
+        let matches = found.by_source.entry(opened.header.source.clone()).or_default();
+        matches.push(Match { id: row.id, segment, opened, numbers });
+    }
+    if found.by_source.is_empty() {
+        return Err(nothing(&found));
+    }
+    one_dataset(request, &found)?;
+    let order = parents_first(book).map_err(|error| Failure::StateUnknown(error.to_string()))?;
+    for matches in found.by_source.values_mut() {
+        matches.sort_by_key(|found| order.iter().position(|name| *name == place(&found.opened.header)));
+    }
+    Ok(found)
+}
+
+/// A key names a record of one dataset. Where a rule has several, the same key
+/// may belong to somebody else in another.
+fn one_dataset(request: &Request<'_>, found: &Found) -> Result<(), Failure> {
+    let matches = found.by_source.values().flatten().map(|found| &found.opened.header);
+    let datasets: BTreeSet<_> = matches.map(|header| (&header.source, &header.dataset)).collect();
+    if request.by == Locator::Subject || datasets.len() < 2 {
+        return Ok(());
+    }
+    Err(Failure::Refused(
+        "records of several datasets of the rule have this key, and it cannot be told which is meant; hint: restore \
+         by --subject"
+            .to_owned(),
+    ))
+}
+
+fn place(header: &Header) -> (String, String) {
+    (header.rule.to_string(), header.dataset.clone())
+}
+
+/// Datasets in the opposite order of their separation.
+fn parents_first(book: &Rulebook<'_>) -> Result<Vec<(String, String)>, OrderCycle> {
+    let ordered = book.datasets_in_order()?;
+    Ok(ordered.iter().rev().map(|dataset| (dataset.rule.to_string(), dataset.table.clone())).collect())
+}
+
+fn nothing(found: &Found) -> Failure {
+    Failure::Refused(if found.due == 0 {
+        "nothing to restore: the vault holds no such record; hint: it is still in the source, was destroyed, or the \
+         key or subject is written differently there"
+            .to_owned()
+    } else {
+        format!(
+            "nothing to restore: the {} records that match are due for destruction, and a record can be restored \
+             only until it is due",
+            found.due
+        )
+    })
+}

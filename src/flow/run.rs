@@ -1,0 +1,260 @@
+//! Run: one cycle from recovery to the verdict.
+//!
+//! doubt the clock → recover → plan → refuse what may not be done → separate →
+//! destroy → wipe → finish. A rule that fails is named and the next one goes on;
+//! a state that nobody knows stops everything.
+
+mod refuse;
+mod report;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    clock::doubt,
+    custody::Custody,
+    destroy::{self, Destroyed},
+    plan::{self, FailedDataset},
+    recover,
+    rulebook::{Rulebook, with_others},
+    separate::{self, Moved},
+    sources::Sources,
+    wipe::{self, Touched},
+};
+use crate::{
+    domain::{
+        deployment::Dataset,
+        destroy::BucketFacts,
+        guard::Guard,
+        id::RuleId,
+        ledger::event::Event,
+        plan::Plan,
+        verdict::{Finding, Verdict},
+    },
+    ports::{Clock, Failure, Keyring, Ledger, Progress, Source, Vault},
+};
+
+pub use report::{DestroyedRule, FailedRule, Refusal, Report, SeparatedDataset};
+
+/// What the operator asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Instructions<'a> {
+    /// One rule only.
+    pub rule: Option<&'a RuleId>,
+    /// Exactly this plan, which a person has reviewed.
+    pub reviewed: Option<&'a Plan>,
+    /// Guards that the reviewed plan may pass.
+    pub accepted: &'a [Guard],
+    /// Who reviewed it.
+    pub by: Option<&'a str>,
+}
+
+/// One cycle at `now`.
+pub async fn run<S: Source, V: Vault, K: Keyring, L: Ledger>(
+    book: &Rulebook<'_>,
+    sources: &mut Sources<S>,
+    custody: &mut Custody<V, K, L>,
+    clock: &impl Clock,
+    instructions: &Instructions<'_>,
+    progress: &mut impl Progress,
+) -> Result<Report, Failure> {
+    let now = clock.read();
+    // Only a reviewed plan may accept a guard.
+    let accepted = if instructions.reviewed.is_some() { instructions.accepted } else { &[] };
+    let instructions = &Instructions { accepted, ..*instructions };
+    doubt(book, custody, now, accepted)?;
+    refuse::before_effect(book, now)?;
+    recover::recover(book, sources, custody, clock).await?;
+    let at = instructions.reviewed.map_or(now, |plan| plan.now.to_utc());
+    let buckets = custody.vault.buckets().await?;
+    let rule = instructions.reviewed.map_or(instructions.rule, |plan| plan.rule.as_ref());
+    let planned = plan::plan(book, sources, &buckets, custody.ledger.history(), at, rule).await?;
+    refuse::plan(book, custody, instructions, &planned.plan, now)?;
+    let mut cycle = Cycle::start(book, custody, instructions, planned.plan, buckets)?;
+    for failed in planned.failed {
+        cycle.fail(failed);
+    }
+    cycle.separate(sources, custody, clock, progress).await?;
+    cycle.destroy(custody, clock, progress).await?;
+    cycle.wipe(sources, custody, clock).await?;
+    cycle.finish(custody).await
+}
+
+/// A cycle under way.
+struct Cycle<'a> {
+    book: &'a Rulebook<'a>,
+    plan: Plan,
+    /// What the vault held when the plan was made.
+    buckets: Vec<BucketFacts>,
+    at: DateTime<Utc>,
+    report: Report,
+    touched: Touched,
+    finding: Finding,
+}
+
+impl<'a> Cycle<'a> {
+    fn start<V, K, L: Ledger>(
+        book: &'a Rulebook<'a>,
+        custody: &mut Custody<V, K, L>,
+        instructions: &Instructions<'_>,
+        plan: Plan,
+        buckets: Vec<BucketFacts>,
+    ) -> Result<Self, Failure> {
+        let mut touched = Touched::default();
+        for (source, tables) in &custody.ledger.history().open_wipes {
+            touched.note_unfinished(book, source, tables);
+        }
+        custody.ledger.append(vec![Event::RunStarted {
+            plan: instructions.reviewed.map(|plan| plan.digest),
+            by: instructions.by.map(str::to_owned),
+            accepted_guards: instructions.accepted.iter().map(ToString::to_string).collect(),
+            rule: plan.rule.clone(),
+        }])?;
+        let mut report = Report::new(&plan, custody.run());
+        for rule in book.policy.rules.iter().map(|rule| &rule.id) {
+            report.refused.extend(refuse::guards(book, custody, &plan, rule, instructions.accepted)?);
+        }
+        let at = plan.now.to_utc();
+        Ok(Self { book, plan, buckets, at, report, touched, finding: Finding::pass() })
+    }
+
+    fn refused(&self, rule: &RuleId) -> bool {
+        self.report.refused.iter().any(|refusal| refusal.rule.as_ref() == Some(rule))
+    }
+
+    /// A dataset that could not even be counted.
+    fn fail(&mut self, failed: FailedDataset) {
+        self.report.fail(failed, Moved::default());
+    }
+
+    /// Separates the datasets of the plan in the order in which they may move.
+    async fn separate<S: Source, V: Vault, K: Keyring, L: Ledger>(
+        &mut self,
+        sources: &mut Sources<S>,
+        custody: &mut Custody<V, K, L>,
+        clock: &impl Clock,
+        progress: &mut impl Progress,
+    ) -> Result<(), Failure> {
+        let book = self.book;
+        let ordered = book.datasets_in_order().map_err(|error| Failure::StateUnknown(error.to_string()))?;
+        let scopes = book.scopes(self.at)?;
+        for dataset in ordered {
+            let Some(planned) = self.planned(dataset) else { continue };
+            let rows = planned.rows;
+            if rows == 0 || self.refused(&dataset.rule) {
+                continue;
+            }
+            progress.begin(&format!("separate {}", dataset.table), rows);
+            let scope = with_others(dataset, &scopes)?;
+            let job = separate::Job { book, dataset, scope, rows_max: rows };
+            let result = self.separate_dataset(&job, planned, sources, custody, clock, progress).await;
+            progress.end();
+            result?;
+        }
+        Ok(())
+    }
+
+    /// What the plan moves from a dataset; `None` if it was not planned.
+    fn planned(&self, dataset: &Dataset) -> Option<Moved> {
+        let mut separations = self.plan.separations();
+        let planned = separations
+            .find(|item| item.rule == dataset.rule && item.source == dataset.source && item.dataset == dataset.table);
+        planned.map(|item| Moved { rows: item.rows, children: item.children.clone() })
+    }
+
+    async fn separate_dataset<S: Source, V: Vault, K: Keyring, L: Ledger>(
+        &mut self,
+        job: &separate::Job<'_>,
+        planned: Moved,
+        sources: &mut Sources<S>,
+        custody: &mut Custody<V, K, L>,
+        clock: &impl Clock,
+        progress: &mut impl Progress,
+    ) -> Result<(), Failure> {
+        let dataset = job.dataset;
+        let mut moved = Moved::default();
+        let result = match sources.get(&dataset.source) {
+            Ok(source) => separate::separate(job, source, custody, clock, progress, &mut moved).await,
+            Err(failure) => Err(failure),
+        };
+        let left = planned.without(&moved);
+        if moved.rows > 0 {
+            self.touched.note(dataset);
+            self.report.separated.push(SeparatedDataset::of(dataset, moved));
+        }
+        self.keep_going(&dataset.rule, Some(&dataset.table), left, result)
+    }
+
+    /// Destroys what the plan destroys, rule by rule.
+    async fn destroy<V: Vault, K: Keyring, L: Ledger>(
+        &mut self,
+        custody: &mut Custody<V, K, L>,
+        clock: &impl Clock,
+        progress: &mut impl Progress,
+    ) -> Result<(), Failure> {
+        let planned: Vec<_> = self.plan.destructions().cloned().collect();
+        for item in planned {
+            if self.refused(&item.rule) {
+                continue;
+            }
+            if item.rows > 0 {
+                progress.begin(&format!("destroy {}", item.rule), item.rows);
+            }
+            let mut destroyed = Destroyed::default();
+            let planned = (self.buckets.as_slice(), self.at);
+            let result = destroy::destroy(self.book, custody, clock, &item.rule, planned, &mut destroyed).await;
+            progress.advance(destroyed.rows);
+            progress.end();
+            let left = Moved { rows: item.rows.saturating_sub(destroyed.rows), ..Moved::default() };
+            self.finding.absorb(destroyed.finding.clone());
+            if destroyed.rows > 0 {
+                let dataset = self.book.deployment.only_table_of(&item.rule).map(str::to_owned);
+                self.report.destroyed.push(DestroyedRule::of(&item.rule, dataset, destroyed));
+            }
+            self.keep_going(&item.rule, None, left, result)?;
+        }
+        Ok(())
+    }
+
+    async fn wipe<S: Source, V: Vault, K: Keyring, L: Ledger>(
+        &mut self,
+        sources: &mut Sources<S>,
+        custody: &mut Custody<V, K, L>,
+        clock: &impl Clock,
+    ) -> Result<(), Failure> {
+        self.finding.absorb(wipe::wipe(&self.touched, sources, custody, clock).await?);
+        Ok(())
+    }
+
+    /// A failed rule is noted and the next one goes on; everything else stops.
+    fn keep_going(
+        &mut self,
+        rule: &RuleId,
+        dataset: Option<&str>,
+        left: Moved,
+        result: Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match result {
+            Ok(()) => Ok(()),
+            Err(failure @ (Failure::Rule(_) | Failure::Unreachable(_))) => {
+                tracing::error!(%rule, dataset, reason = %failure, "rule failed; the next one goes on");
+                let dataset = dataset.map(str::to_owned);
+                self.report.fail(FailedDataset { rule: rule.clone(), dataset, failure }, left);
+                Ok(())
+            }
+            Err(failure @ (Failure::StateUnknown(_) | Failure::Refused(_))) => Err(failure),
+        }
+    }
+
+    async fn finish<V: Vault, K: Keyring, L: Ledger>(
+        mut self,
+        custody: &mut Custody<V, K, L>,
+    ) -> Result<Report, Failure> {
+        self.report.conclude(self.finding);
+        let head = custody.ledger.append(vec![self.report.finished()])?;
+        custody.vault.remember_head(&head).await?;
+        if self.report.verdict == Verdict::Fail {
+            tracing::error!(reasons = ?self.report.reasons, "the cycle's verdict is FAIL");
+        }
+        Ok(self.report)
+    }
+}

@@ -1,0 +1,163 @@
+//! What a cycle refuses before it touches anything. Each refusal stands in the
+//! ledger with its numbers and says in one sentence what to do.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::{Instructions, Refusal};
+use crate::{
+    domain::{
+        guard::{self, Guard},
+        id::RuleId,
+        ledger::event::Event,
+        plan::Plan,
+    },
+    flow::{custody::Custody, rulebook::Rulebook},
+    ports::{Failure, Ledger},
+};
+
+/// Stops while the policy has not taken effect.
+pub fn before_effect(book: &Rulebook<'_>, now: DateTime<Utc>) -> Result<(), Failure> {
+    if book.calendar.date_of(now) >= book.policy.effective {
+        return Ok(());
+    }
+    Err(Failure::Refused(format!(
+        "policy version {} takes effect on {}; nothing is done under it before",
+        book.policy.version, book.policy.effective
+    )))
+}
+
+/// Stops if the reviewed plan is not what holds, or if none was ever reviewed.
+pub fn plan<V, K, L: Ledger>(
+    book: &Rulebook<'_>,
+    custody: &mut Custody<V, K, L>,
+    instructions: &Instructions<'_>,
+    fresh: &Plan,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    match instructions.reviewed {
+        Some(reviewed) => reviewed_plan(book, custody, instructions, reviewed, fresh, now),
+        None => first_plan(book, custody, fresh),
+    }
+}
+
+fn reviewed_plan<V, K, L: Ledger>(
+    book: &Rulebook<'_>,
+    custody: &mut Custody<V, K, L>,
+    instructions: &Instructions<'_>,
+    reviewed: &Plan,
+    fresh: &Plan,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let again = "hint: make a new plan with `plan --out FILE` and review it";
+    if let Some(objection) = objection(book, reviewed, now) {
+        record(custody, "plan", None, book.digest.to_string(), reviewed.digest.to_string())?;
+        return Err(Failure::Refused(format!("{objection}; {again}")));
+    }
+    let drift = reviewed.drift(fresh);
+    if !drift.is_empty() {
+        let changes = drift.join("; ");
+        record(custody, "drift", None, reviewed.digest.to_string(), fresh.digest.to_string())?;
+        return Err(Failure::Refused(format!("the data changed since the plan was made: {changes}; {again}")));
+    }
+    let open: Vec<&guard::Hit> =
+        fresh.guards.iter().filter(|hit| !instructions.accepted.contains(&hit.guard)).collect();
+    for hit in &open {
+        record(custody, hit.guard.name(), Some(&hit.rule), hit.limit.to_string(), hit.value.to_string())?;
+    }
+    if open.is_empty() {
+        return Ok(());
+    }
+    let hits: Vec<String> = open.iter().map(|hit| describe(hit)).collect();
+    Err(Failure::Refused(format!(
+        "the plan runs into guards: {}; hint: if that is meant, add `--accept-guard {} --by NAME`",
+        hits.join("; "),
+        open[0].guard
+    )))
+}
+
+/// Why the plan itself, whatever the data, is not one to carry out.
+fn objection(book: &Rulebook<'_>, reviewed: &Plan, now: DateTime<Utc>) -> Option<String> {
+    if reviewed.computed_digest().ok() != Some(reviewed.digest) {
+        return Some("the plan file was changed after it was made".to_owned());
+    }
+    if reviewed.policy.digest != book.digest || reviewed.simulation != book.simulation {
+        return Some("the plan was made under another policy or vault".to_owned());
+    }
+    (reviewed.now.to_utc() > now).then(|| format!("the plan is of {}, which has not come yet", reviewed.now))
+}
+
+/// Under a policy that was just adopted nothing moves until a person has
+/// reviewed a plan and run it once.
+fn first_plan<V, K, L: Ledger>(
+    book: &Rulebook<'_>,
+    custody: &mut Custody<V, K, L>,
+    fresh: &Plan,
+) -> Result<(), Failure> {
+    if fresh.rows() == 0 || custody.ledger.history().reviewed == Some(book.digest) {
+        return Ok(());
+    }
+    record(custody, "review", None, "a reviewed plan".to_owned(), format!("{} rows", fresh.rows()))?;
+    Err(Failure::Refused(format!(
+        "no plan was reviewed under policy version {} yet, and this cycle would move or destroy {} rows; hint: run \
+         `retentiond plan --out plan.json`, review it, then `retentiond run --plan plan.json --by NAME`; from then on \
+         cycles run by themselves",
+        book.policy.version,
+        fresh.rows()
+    )))
+}
+
+/// Guards that keep one rule out of this cycle.
+pub fn guards<V, K, L: Ledger>(
+    book: &Rulebook<'_>,
+    custody: &mut Custody<V, K, L>,
+    plan: &Plan,
+    rule: &RuleId,
+    accepted: &[Guard],
+) -> Result<Vec<Refusal>, Failure> {
+    let mut refusals = Vec::new();
+    for hit in plan.stopped_by(rule, accepted) {
+        record(custody, hit.guard.name(), Some(rule), hit.limit.to_string(), hit.value.to_string())?;
+        let reason = format!(
+            "{}; hint: make a plan with `plan --out FILE`, review it, and run it with `run --plan FILE \
+             --accept-guard {} --by NAME`",
+            describe(hit),
+            hit.guard
+        );
+        tracing::warn!(%rule, guard = %hit.guard, limit = hit.limit, value = hit.value, "guard refuses the rule");
+        let (rule, dataset) = (rule.clone(), book.deployment.only_table_of(rule).map(str::to_owned));
+        let (rows, children) = planned(plan, &rule);
+        let guard = Some(hit.guard.name().to_owned());
+        refusals.push(Refusal { rule: Some(rule), dataset, rows, children, guard, reason });
+    }
+    Ok(refusals)
+}
+
+/// Rows that a plan has for a rule, to separate and to destroy.
+fn planned(plan: &Plan, rule: &RuleId) -> (u64, BTreeMap<String, u64>) {
+    let mut children: BTreeMap<String, u64> = BTreeMap::new();
+    let mut rows = plan.destructions().filter(|item| item.rule == *rule).map(|item| item.rows).sum();
+    for item in plan.separations().filter(|item| item.rule == *rule) {
+        rows += item.rows;
+        for (table, count) in &item.children {
+            *children.entry(table.clone()).or_default() += count;
+        }
+    }
+    (rows, children)
+}
+
+fn describe(hit: &guard::Hit) -> String {
+    format!("{} of rule {} is {} and the plan has {}", hit.guard, hit.rule, hit.limit, hit.value)
+}
+
+fn record<V, K, L: Ledger>(
+    custody: &mut Custody<V, K, L>,
+    what: &str,
+    rule: Option<&RuleId>,
+    limit: String,
+    value: String,
+) -> Result<(), Failure> {
+    custody.ledger.append(vec![Event::Refused { what: what.to_owned(), rule: rule.cloned(), limit, value }])?;
+    Ok(())
+}

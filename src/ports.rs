@@ -1,0 +1,261 @@
+//! What the flows need from the world, and what each side may rely on.
+//!
+//! Contracts stand on the methods. An adapter that cannot keep one returns an
+//! error; it never returns `Ok` for something it did not do.
+
+#![allow(async_fn_in_trait, reason = "flows are generic over ports and run on one task; no `Send` bound is needed")]
+
+use chrono::{DateTime, Utc};
+use zeroize::Zeroizing;
+
+use crate::domain::{
+    census::Census,
+    deployment::{Dataset, WipeLevel},
+    destroy::{BucketFacts, KeysGone, Order},
+    event::Reading,
+    id::{BatchId, BucketId, EventName, RuleId, SourceName},
+    ledger::{Head, event::Event, history::History},
+    record::Row,
+    seal::SealReceipt,
+    segment::{Header, Sealed, Table},
+    selection::{Cause, Scope},
+    verdict::Finding,
+};
+
+mod failure;
+
+pub use failure::{Failure, KeyringError, LedgerError, SourceError, VaultError};
+
+/// Tells the time. Flows take the instant of a cycle as a value; this is for the
+/// checks that must be made again later.
+pub trait Clock {
+    fn read(&self) -> DateTime<Utc>;
+}
+
+/// Something `check` has to say about a dataset and its live schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaFinding {
+    pub dataset: String,
+    pub error: bool,
+    pub message: String,
+    pub hint: String,
+}
+
+/// The read-only view of a source: all that `plan` and `check` are given.
+/// An implementation opens its connection so that it cannot write.
+pub trait Scan {
+    fn name(&self) -> &SourceName;
+
+    /// Compares a dataset with the live schema: tables, columns, event formats,
+    /// keys, indexes, foreign keys that no edge covers. `all` are the datasets of
+    /// this source, since one dataset's link may cover another's.
+    async fn inspect(&mut self, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError>;
+
+    /// Counts what a plan at `bounds` would do. Uses the same conditions as
+    /// `Source::take`, in one read-only transaction.
+    async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError>;
+}
+
+/// One root with everything that goes with it.
+#[derive(Debug)]
+pub struct Taken {
+    /// `record::locator` of the key columns.
+    pub key: Vec<u8>,
+    /// `record::locator` of the subject column.
+    pub subject: Option<Vec<u8>>,
+    /// What the record's own event says, read from the row that was deleted.
+    pub event: Reading,
+    /// Encoded rows (`record::encode_row_start`, `encode_cell`), any order.
+    pub rows: Zeroizing<Vec<u8>>,
+    /// Rows in `rows` by table number.
+    pub counts: Vec<u64>,
+}
+
+/// A batch that is deleted in an open transaction and not yet committed.
+#[derive(Debug)]
+pub struct Batch {
+    /// Tables of the dataset with the columns taken, in order; `rows` is 0.
+    pub tables: Vec<Table>,
+    pub records: Vec<Taken>,
+    /// Nothing is left behind this batch.
+    pub last: bool,
+}
+
+/// What the rows of a batch look like in the source today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Every row is there, with the same values.
+    Same,
+    /// Not one row is there.
+    Absent,
+    /// Anything else.
+    Mixed,
+}
+
+/// A source from which records move. At most one transaction is open at a time.
+pub trait Source: Scan {
+    /// Opens a transaction, deletes up to `limit` records that move for `cause`,
+    /// children first, and returns every column of every deleted row, exactly
+    /// once. `None`: nothing moves any more, no transaction is open.
+    async fn take(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        limit: u32,
+    ) -> Result<Option<Batch>, SourceError>;
+
+    /// Makes the deletion of `take` permanent. On an error it is not known
+    /// whether it is, unless the error says `RolledBack`.
+    async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError>;
+
+    /// Undoes `take`.
+    async fn rollback(&mut self) -> Result<(), SourceError>;
+
+    /// Looks up rows by their identity and compares them with what `put_back`
+    /// would write.
+    async fn presence(&mut self, record: &Restoration<'_>) -> Result<Presence, SourceError>;
+
+    /// Puts rows back, parents first, datasets in the order given, in one
+    /// transaction. On an error it is not known whether they are back, unless the
+    /// error says `RolledBack` or `Schema`: then none of them is.
+    async fn put_back(&mut self, records: &[Restoration<'_>]) -> Result<(), SourceError>;
+
+    /// Erases what deleted rows left in the engine's files, as far as `level`
+    /// goes, for these tables.
+    async fn wipe(&mut self, tables: &[String], level: WipeLevel) -> Result<Wiped, SourceError>;
+}
+
+/// Rows of one dataset to put back.
+#[derive(Debug)]
+pub struct Restoration<'a> {
+    pub dataset: &'a Dataset,
+    pub tables: &'a [Table],
+    pub rows: Vec<Row>,
+    /// Own events of the root whose columns go back to their absent value.
+    pub blank: Vec<EventName>,
+}
+
+/// What a wipe did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wiped {
+    pub method: String,
+    /// Engine and version.
+    pub tool: String,
+    pub finding: Finding,
+}
+
+/// A segment's index with what is needed to search it.
+#[derive(Debug, Clone)]
+pub struct IndexRow {
+    pub id: i64,
+    pub bucket: BucketId,
+    pub index: Vec<u8>,
+}
+
+/// The separate store. It holds sealed segments only.
+pub trait Vault {
+    /// Stores all segments in one durable transaction, or none, together with
+    /// the ledger head that was current.
+    async fn store(&mut self, segments: &[Sealed], head: &Head, now: DateTime<Utc>) -> Result<(), VaultError>;
+
+    /// The segments of a batch, as stored.
+    async fn batch(&mut self, batch: &BatchId) -> Result<Vec<(i64, Sealed)>, VaultError>;
+
+    /// Removes the segments of a batch whose source deletion was undone.
+    async fn drop_batch(&mut self, batch: &BatchId) -> Result<(), VaultError>;
+
+    /// All buckets, in order.
+    async fn buckets(&mut self) -> Result<Vec<BucketFacts>, VaultError>;
+
+    /// One segment of a bucket, for tests of its key.
+    async fn sample(&mut self, bucket: &BucketId) -> Result<Option<Sealed>, VaultError>;
+
+    /// The headers of a bucket's segments.
+    async fn headers(&mut self, bucket: &BucketId) -> Result<Vec<Header>, VaultError>;
+
+    /// Deletes the ciphertext and index of buckets whose keys are gone, erases
+    /// them from the store's own files, and lists them again to see that they are.
+    async fn erase(&mut self, gone: &KeysGone) -> Result<Erased, VaultError>;
+
+    /// Index blobs of all segments, or of one rule's.
+    async fn indexes(&mut self, rule: Option<&RuleId>) -> Result<Vec<IndexRow>, VaultError>;
+
+    /// The segment with this number. Numbers are never used twice.
+    async fn segment(&mut self, id: i64) -> Result<Option<Sealed>, VaultError>;
+
+    /// Replaces segments by others (`None`: removes them) in one transaction. What
+    /// replaces a segment gets a new number; the old one is gone.
+    async fn replace(&mut self, changes: &[(i64, Option<Sealed>)]) -> Result<(), VaultError>;
+
+    /// The newest ledger head that the vault was told.
+    async fn remembered_head(&mut self) -> Result<Option<Head>, VaultError>;
+
+    async fn remember_head(&mut self, head: &Head) -> Result<(), VaultError>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    pub segments: u64,
+    pub bytes: u64,
+}
+
+/// The keys of all live buckets. Keys never leave it.
+pub trait Keyring {
+    fn epoch(&self) -> u64;
+
+    /// Makes a data key for each bucket that has none, and returns only when the
+    /// keys are durable and were read back.
+    fn open_buckets(&mut self, buckets: &[BucketId]) -> Result<(), KeyringError>;
+
+    /// Compresses and encrypts `body` under the bucket's key, bound to `header`
+    /// (canonical JSON).
+    fn seal(&self, bucket: &BucketId, header: &[u8], body: &[u8]) -> Result<Vec<u8>, KeyringError>;
+
+    /// The inverse of `seal`.
+    fn unseal(&self, bucket: &BucketId, header: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyringError>;
+
+    /// Whether any key there is, of whatever bucket, sealed this segment. For the
+    /// negative test after a destruction; checks the commitment only.
+    fn opens_with_any_key(&self, header: &[u8], sealed: &[u8]) -> bool;
+
+    /// A keyed digest under a key derived from the bucket's data key. `purpose`
+    /// separates rows, keys and subjects from each other.
+    fn digest(&self, bucket: &BucketId, purpose: &str, bytes: &[u8]) -> Result<[u8; 32], KeyringError>;
+
+    /// Buckets that have a key, in order.
+    fn buckets(&self) -> Vec<BucketId>;
+
+    /// True while the bucket's key exists.
+    fn holds(&self, bucket: &BucketId) -> bool;
+
+    /// The point of no return. Starts a new epoch without the order's buckets,
+    /// compares every survivor, destroys the old epoch's root, and proves that
+    /// the old keystore does not open any more. May be called again after a
+    /// crash at any point: it goes on from where it was. `KeyringError::Write`
+    /// means that every key is still there.
+    fn destroy(&mut self, order: Order) -> Result<KeysGone, KeyringError>;
+}
+
+/// The append-only, signed log.
+pub trait Ledger {
+    /// Appends events as entries and returns when they and a signed checkpoint
+    /// over them are durable.
+    fn append(&mut self, events: Vec<Event>) -> Result<Head, LedgerError>;
+
+    /// Like `append`, under a clock that is in doubt: the entries bear the time of
+    /// the one before them.
+    fn append_in_doubt(&mut self, events: Vec<Event>) -> Result<Head, LedgerError>;
+
+    fn head(&self) -> Head;
+
+    /// What the ledger says so far.
+    fn history(&self) -> &History;
+}
+
+/// Hears how far a cycle is. For people at a terminal.
+pub trait Progress {
+    fn begin(&mut self, what: &str, total: u64);
+    fn advance(&mut self, rows: u64);
+    fn end(&mut self);
+}

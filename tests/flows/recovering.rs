@@ -1,0 +1,106 @@
+//! What an interrupted process left open.
+
+use retentiond::ports::Failure;
+
+use super::{faults::Fault, tables::text, truth::Place, world::World};
+
+fn interrupted_at(name: &'static str, fault: Fault) -> World {
+    let world = World::new();
+    world.fail(name, 0, fault);
+    assert!(world.reviewed_cycle().is_err());
+    world
+}
+
+fn stops<T>(result: Result<T, Failure>, because: &str) {
+    match result {
+        Err(Failure::StateUnknown(reason)) => assert!(reason.contains(because), "{reason}"),
+        _ => panic!("it went on"),
+    }
+}
+
+#[test]
+fn a_source_that_did_not_commit_keeps_its_rows_and_the_vault_lets_go() {
+    let world = interrupted_at("source.commit", Fault::CrashBefore);
+    assert_eq!(world.all_at(Place::Both).len(), 3);
+    assert_eq!(world.recover().unwrap().separations, 1);
+    assert!(world.all_at(Place::Vault).is_empty());
+    world.disk.check_settled();
+}
+
+#[test]
+fn a_source_that_committed_leaves_the_only_copy_to_the_vault() {
+    let world = interrupted_at("source.commit", Fault::CrashAfter);
+    assert_eq!(world.recover().unwrap().separations, 1);
+    assert_eq!(world.all_at(Place::Vault).len(), 3);
+    world.disk.check_settled();
+}
+
+#[test]
+fn recovering_twice_is_recovering_once() {
+    let world = interrupted_at("source.commit", Fault::CrashAfter);
+    world.recover().unwrap();
+    let entries = world.events().len();
+    assert_eq!(world.recover().unwrap(), Default::default());
+    assert_eq!(world.events().len(), entries);
+}
+
+#[test]
+fn rows_that_changed_since_the_crash_keep_both_copies_and_it_goes_on_saying_so() {
+    let world = interrupted_at("source.commit", Fault::CrashBefore);
+    let before = world.disk.sources.borrow().clone();
+    world.edit("shop", |shop| shop.set("order_lines", "line-d", "product", text("changed")));
+    for _ in 0..3 {
+        stops(world.reviewed_cycle(), "both copies are kept");
+        assert!(world.has_row("shop", "orders", "purchase-4"));
+        assert_eq!(world.disk.vault.borrow().segments.len(), 3, "one of each bucket");
+        assert!(world.disk.ledger.borrow().history.has_open_intents());
+    }
+    *world.disk.sources.borrow_mut() = before;
+    world.reviewed_cycle().unwrap();
+    world.disk.check_settled();
+}
+
+#[test]
+fn rows_of_which_some_are_gone_keep_both_copies() {
+    let world = interrupted_at("source.commit", Fault::CrashBefore);
+    world.edit("shop", |shop| shop.table_mut("order_lines").rows.retain(|row| row[0] != text("line-d")));
+    stops(world.recover(), "neither all in source shop as they were nor all gone");
+}
+
+#[test]
+fn a_restoration_whose_rows_changed_since_the_crash_keeps_both_copies() {
+    let world = World::new();
+    world.reviewed_cycle().unwrap();
+    world.fail("source.put_back", 0, Fault::CrashAfter);
+    assert!(world.restore(&super::restoring::subject("person-2")).is_err());
+    world.edit("shop", |shop| shop.set("members", "person-2", "name", text("changed")));
+    for _ in 0..2 {
+        stops(world.recover(), "both copies are kept");
+    }
+    world.edit("shop", |shop| shop.set("members", "person-2", "name", text("name-2")));
+    world.recover().unwrap();
+    assert_eq!(world.place("members/person-2"), Place::Source);
+    world.disk.check_settled();
+}
+
+#[test]
+fn an_open_intent_at_a_source_that_is_down_waits_for_it() {
+    let mut world = interrupted_at("source.commit", Fault::CrashBefore);
+    world.down = vec!["shop".into()];
+    assert!(matches!(world.reviewed_cycle(), Err(Failure::Unreachable(_))));
+    assert_eq!(world.all_at(Place::Both).len(), 3);
+    world.down.clear();
+    world.reviewed_cycle().unwrap();
+    world.disk.check_settled();
+}
+
+#[test]
+fn a_dataset_that_is_gone_from_the_configuration_stops_with_a_hint() {
+    let mut world = interrupted_at("source.commit", Fault::CrashBefore);
+    let datasets = world.deployment.datasets.clone();
+    world.deployment.datasets.retain(|dataset| dataset.table != "orders");
+    stops(world.recover(), "put the [[dataset]] back");
+    world.deployment.datasets = datasets;
+    world.recover().unwrap();
+    world.disk.check_settled();
+}
