@@ -1,0 +1,22 @@
+//! The ledger as a folder of files: `ledger.jsonl`, `checkpoint`, `checkpoints/`,
+//! `tile/` and `ledger.vkey`.
+//!
+//! Two classes of failure: what is refused before anything was written, and
+//! *state unknown*, after which nothing more is appended until a start has read
+//! everything again. A folder that is not what was signed is never repaired;
+//! only what no checkpoint covers is cut off, and only files that follow from
+//! the lines are made again.
+
+mod append;
+mod folder;
+mod kept;
+mod lines;
+mod open;
+pub mod signing_key;
+mod tiles;
+mod verify;
+
+pub use append::{Context, FileLedger};
+pub use kept::{root_at, verifier_key};
+pub use open::{LedgerView, open_read_only};
+pub use verify::{VerifyError, verify};

@@ -1,0 +1,217 @@
+//! Starting on a ledger that is there: every line is read and compared with the
+//! newest checkpoint before anything is appended or believed.
+//!
+//! Bytes after the checkpoint are an append that was never acknowledged; nobody
+//! acted on it, and it is cut off. Anything else that does not fit is a state
+//! that a person must look at: nothing is repaired.
+
+use std::{fs, io, path::Path};
+
+use ed25519_dalek::SigningKey;
+
+use super::{
+    append::{Context, FileLedger},
+    folder::{Folder, Snapshot, optional},
+    lines::{Lines, Next},
+    tiles::{self, Found, Listed},
+};
+use crate::{
+    adapters::durable::{self, MODE_READ_ONLY},
+    domain::ledger::{
+        Head,
+        checkpoint::Checkpoint,
+        event::Entry,
+        history::History,
+        note::VerifierKey,
+        tile::{Tile, TiledTree},
+        verify::{Audit, Claim, Place},
+    },
+    ports::{Clock, LedgerError},
+};
+
+/// A ledger that was read and checked, as it stood at that moment.
+#[derive(Debug)]
+pub struct LedgerView {
+    pub origin: String,
+    pub head: Head,
+    pub history: History,
+}
+
+/// Reads a ledger with all the checks that `FileLedger::open` makes, and never
+/// writes: an append under way or left unfinished is ignored, missing tiles are
+/// not made again. Each entry is shown to `visit` **before** the whole has been
+/// checked; what it gathers is worth something only if the result is `Ok`.
+pub fn open_read_only(dir: &Path, mut visit: impl FnMut(&Entry)) -> Result<LedgerView, LedgerError> {
+    let folder = Folder::new(dir);
+    let key = folder.read_verifier_key().map_err(unknown)?;
+    let snapshot = Snapshot::take(&folder).map_err(|error| unreadable("ledger.jsonl", &error))?;
+    let checkpoint = newest(&snapshot, &key)?;
+    let origin = checkpoint.origin.clone();
+    let read = replay(snapshot, checkpoint, &mut visit, |tile| {
+        let found = tiles::compare(&folder, tile).map_err(|error| unreadable("tile", &error))?;
+        same_or_missing(tile, found).map(|_| ())
+    })?;
+    Ok(LedgerView { origin, head: read.head, history: read.history })
+}
+
+impl<C: Clock> FileLedger<C> {
+    /// Opens a ledger for appending. `origin` and `key` must be those it was made
+    /// with. The caller holds the lease that keeps a second runner away.
+    pub fn open(dir: &Path, origin: &str, key: SigningKey, context: Context, clock: C) -> Result<Self, LedgerError> {
+        let folder = Folder::new(dir);
+        let verifier = folder.read_verifier_key().map_err(unknown)?;
+        match VerifierKey::new(origin, key.verifying_key()) {
+            Ok(ours) if ours == verifier => {}
+            Ok(_) => return Err(unknown("ledger.vkey belongs to another origin or signing key".to_owned())),
+            Err(error) => return Err(unknown(error.to_string())),
+        }
+        let file = durable::open_append(&folder.lines()).map_err(|error| unreadable("ledger.jsonl", &error))?;
+        file.lock().map_err(|error| unreadable("lock", &error))?;
+        let again = file.try_clone().map_err(|error| unreadable("ledger.jsonl", &error))?;
+        let snapshot = Snapshot::look(&folder, again).map_err(|error| unreadable("folder", &error))?;
+        let (length, listed) = (snapshot.length, Listed::new(&snapshot.tiles));
+        let checkpoint = newest(&snapshot, &verifier)?;
+        let signed = snapshot.checkpoint.clone().unwrap_or_default();
+        let mut settle = Settle { folder: &folder, listed };
+        let read = replay(snapshot, checkpoint, &mut |_| {}, |tile| settle.tile(tile))?;
+        settle.finish(&signed, read.head)?;
+        if length > read.length {
+            tracing::warn!(
+                bytes = length - read.length,
+                entries = read.head.size,
+                "cut off an append that was never acknowledged from the end of the ledger"
+            );
+            durable::truncate_synced(&file, read.length).map_err(|error| unreadable("ledger.jsonl", &error))?;
+        }
+        file.unlock().map_err(|error| unreadable("lock", &error))?;
+        Ok(Self {
+            folder,
+            file,
+            length: read.length,
+            tree: read.tree,
+            head: read.head,
+            history: read.history,
+            origin: origin.to_owned(),
+            key,
+            context,
+            clock,
+            broken: None,
+        })
+    }
+}
+
+/// A ledger as its lines tell it.
+struct Replayed {
+    head: Head,
+    tree: TiledTree,
+    history: History,
+    /// Bytes of the lines that are signed.
+    length: u64,
+}
+
+/// The file `checkpoint`, if it is signed and none that was kept is newer.
+fn newest(snapshot: &Snapshot, key: &VerifierKey) -> Result<Checkpoint, LedgerError> {
+    let signed = snapshot.checkpoint.as_deref().ok_or_else(|| unknown("the file checkpoint is missing".to_owned()))?;
+    let checkpoint = Checkpoint::open(signed, key).map_err(|error| unknown(format!("checkpoint: {error}")))?;
+    match snapshot.kept.last() {
+        Some(kept) if *kept > checkpoint.head.size => {
+            let size = checkpoint.head.size;
+            Err(unknown(format!(
+                "the file checkpoint is of size {size}, but checkpoints/{kept} was kept: it is an old one"
+            )))
+        }
+        _ => Ok(checkpoint),
+    }
+}
+
+/// Reads the lines that the checkpoint covers and stops at the first problem.
+fn replay(
+    snapshot: Snapshot,
+    checkpoint: Checkpoint,
+    visit: &mut impl FnMut(&Entry),
+    mut tile: impl FnMut(&Tile) -> Result<(), LedgerError>,
+) -> Result<Replayed, LedgerError> {
+    let Checkpoint { origin, head } = checkpoint;
+    let mut audit = Audit::new(vec![Claim { head, place: Place::Current }], Some(origin), None);
+    let mut lines = Lines::new(snapshot.file, snapshot.length);
+    let mut full = Vec::new();
+    while audit.tiles().tree().size() < head.size {
+        let number = audit.tiles().tree().size() + 1;
+        match lines.next().map_err(|error| unreadable("ledger.jsonl", &error))? {
+            Next::Line(line) => {
+                if let Some(entry) = audit.line(line, |tile| full.push(tile)) {
+                    visit(&entry);
+                }
+            }
+            Next::TooLong => return Err(unknown(format!("ledger.jsonl: line {number} is too long"))),
+            Next::Unfinished | Next::End => break,
+        }
+        full.drain(..).try_for_each(|full| tile(&full))?;
+        if let Some(problem) = audit.problems().first() {
+            return Err(unknown(format!("ledger.jsonl: {problem}")));
+        }
+    }
+    let audited = audit.finish();
+    if let Some(problem) = audited.problems.first() {
+        return Err(unknown(format!("ledger.jsonl: {problem}")));
+    }
+    audited.tree.partial().try_for_each(|unfinished| tile(&unfinished))?;
+    Ok(Replayed { head: audited.head, tree: audited.tree, history: audited.history, length: lines.offset })
+}
+
+/// Brings what follows from the lines back to where the checkpoint is.
+struct Settle<'a> {
+    folder: &'a Folder,
+    listed: Listed,
+}
+
+impl Settle<'_> {
+    fn tile(&mut self, tile: &Tile) -> Result<(), LedgerError> {
+        let unwritable = |error: io::Error| unreadable("tile", &error);
+        let found = tiles::compare(self.folder, tile).map_err(unwritable)?;
+        if same_or_missing(tile, found)? == Found::Missing {
+            tracing::warn!(tile = %tile.id, "made a missing tile of the ledger again");
+            tiles::write(self.folder, tile).map_err(unwritable)?;
+        }
+        for earlier in self.listed.take_earlier(&tile.id) {
+            tiles::remove(self.folder, &earlier).map_err(unwritable)?;
+        }
+        self.listed.take(&tile.id);
+        Ok(())
+    }
+
+    /// Removes tiles of an append that was never acknowledged, and keeps the
+    /// checkpoint where a crash came before that.
+    fn finish(self, signed: &[u8], head: Head) -> Result<(), LedgerError> {
+        let unwritable = |error: io::Error| unreadable("folder", &error);
+        for beyond in self.listed.rest() {
+            tiles::remove(self.folder, &beyond).map_err(unwritable)?;
+        }
+        tiles::sweep_temporary(&self.folder.root).map_err(unwritable)?;
+        let kept = self.folder.kept(head.size);
+        match optional(fs::read(&kept)).map_err(unwritable)? {
+            Some(kept) if kept == signed => Ok(()),
+            Some(_) => Err(unknown(format!("checkpoints/{} is not the checkpoint", head.size))),
+            None => {
+                durable::ensure_dir_private(&self.folder.checkpoints()).map_err(unwritable)?;
+                durable::write_atomic(&kept, signed, MODE_READ_ONLY).map_err(unwritable)
+            }
+        }
+    }
+}
+
+fn same_or_missing(tile: &Tile, found: Found) -> Result<Found, LedgerError> {
+    match found {
+        Found::Differs => Err(unknown(format!("{} is not what the lines say", tile.id))),
+        found => Ok(found),
+    }
+}
+
+fn unreadable(what: &str, error: &io::Error) -> LedgerError {
+    unknown(format!("{what}: {error}"))
+}
+
+fn unknown(reason: String) -> LedgerError {
+    let hint = "hint: change nothing, run `ledger verify`, and compare the folder with its backup and with a checkpoint kept elsewhere";
+    LedgerError::StateUnknown { reason: format!("{reason}; {hint}") }
+}

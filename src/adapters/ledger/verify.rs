@@ -1,0 +1,265 @@
+//! What an auditor runs: reads everything in a ledger's folder, and what was kept
+//! elsewhere, and says what does not fit. Needs nothing but the folder, writes
+//! nothing, and does not stop at the first problem.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use chrono::TimeDelta;
+
+use super::{
+    folder::{Folder, Snapshot, partial_ids},
+    lines::{Lines, Next},
+    tiles::{self, Found, Listed},
+};
+use crate::domain::ledger::{
+    checkpoint::Checkpoint,
+    note::{NoteError, VerifierKey},
+    tile::Tile,
+    verify::{Audit, Claim, Place, Problems, Verification},
+};
+
+/// The settlement of what a crash leaves behind, told with what looks like it.
+const AFTER_A_CRASH: &str = "after a crash the next start of the daemon settles this";
+
+/// A verification that could not be made, as opposed to one that found something.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    #[error("{} cannot be read: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("the verifier key given is not one: {0}")]
+    Key(#[from] NoteError),
+}
+
+/// Verifies the ledger in `dir`. `known`: checkpoints that were kept elsewhere.
+/// `silence_max`: a longer pause between two entries is a problem. `verifier_key`:
+/// the key as the auditor knows it, in the text form of `ledger.vkey`; without it
+/// the folder's own is used.
+pub fn verify(
+    dir: &Path,
+    known: &[PathBuf],
+    silence_max: Option<TimeDelta>,
+    verifier_key: Option<&str>,
+) -> Result<Verification, VerifyError> {
+    let given = verifier_key.map(|text| text.trim_end().parse::<VerifierKey>()).transpose()?;
+    let folder = Folder::new(dir);
+    let mut problems = Problems::default();
+    let key = settle_key(&folder, given, &mut problems);
+    let Some(snapshot) = look(&folder, &mut problems)? else {
+        return Ok(Verification::conclude(Audit::new(vec![], None, None).head(), problems, false));
+    };
+    let mut claims = Vec::new();
+    if let Some(key) = &key {
+        current_claim(&snapshot, key, &mut claims, &mut problems);
+        kept_claims(&folder, &snapshot, key, &mut claims, &mut problems);
+    }
+    let compared = known_claims(known, key.as_ref(), &mut claims, &mut problems)?;
+    let signed = claims.iter().find(|claim| claim.place == Place::Current).map(|claim| claim.head.size);
+
+    let mut audit = Audit::new(claims, key.map(|key| key.name().to_owned()), silence_max);
+    problems.into_texts().into_iter().for_each(|text| audit.problem(text));
+    let mut tiles = TileCheck { folder: &folder, listed: Listed::new(&snapshot.tiles), problems: Vec::new() };
+    let partial = snapshot.partial;
+    read_lines(&mut audit, &mut tiles, snapshot.file, snapshot.length, signed)
+        .map_err(|source| VerifyError::Unreadable { path: folder.lines(), source })?;
+    tiles.unfinished(&audit, &partial).map_err(|source| VerifyError::Unreadable { path: folder.tiles(), source })?;
+    tiles.finish(&mut audit);
+    snapshot.strangers.iter().for_each(|name| audit.problem(format!("{name}: it has no business here")));
+    let audited = audit.finish();
+    Ok(Verification::conclude(audited.head, audited.problems, compared > 0))
+}
+
+/// The key to verify with. The folder's must be there and be the one given.
+fn settle_key(folder: &Folder, given: Option<VerifierKey>, problems: &mut Problems) -> Option<VerifierKey> {
+    match (folder.read_verifier_key(), given) {
+        (Ok(own), Some(given)) => {
+            if own != given {
+                problems.add("ledger.vkey: it is not the key that was given".to_owned());
+            }
+            Some(given)
+        }
+        (Ok(own), None) => Some(own),
+        (Err(reason), given) => {
+            problems.add(reason);
+            given
+        }
+    }
+}
+
+fn look(folder: &Folder, problems: &mut Problems) -> Result<Option<Snapshot>, VerifyError> {
+    let unreadable = |path: PathBuf| move |source| VerifyError::Unreadable { path, source };
+    fs::read_dir(&folder.root).map_err(unreadable(folder.root.clone()))?;
+    match Snapshot::take(folder) {
+        Ok(snapshot) => Ok(Some(snapshot)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            problems.add("ledger.jsonl: it is missing".to_owned());
+            Ok(None)
+        }
+        Err(source) => Err(unreadable(folder.root.clone())(source)),
+    }
+}
+
+fn current_claim(snapshot: &Snapshot, key: &VerifierKey, claims: &mut Vec<Claim>, problems: &mut Problems) {
+    let Some(signed) = &snapshot.checkpoint else {
+        problems.add("checkpoint: it is missing".to_owned());
+        return;
+    };
+    let head = match Checkpoint::open(signed, key) {
+        Ok(checkpoint) => checkpoint.head,
+        Err(error) => {
+            problems.add(format!("checkpoint: {error}"));
+            return;
+        }
+    };
+    claims.push(Claim { head, place: Place::Current });
+    if snapshot.kept.binary_search(&head.size).is_err() {
+        problems.add(format!("checkpoints/{}: it is missing; {AFTER_A_CRASH}", head.size));
+    }
+    if let Some(newest) = snapshot.kept.last().filter(|newest| **newest > head.size) {
+        problems.add(format!("checkpoint: it is of size {}, but checkpoints/{newest} is newer", head.size));
+    }
+}
+
+fn kept_claims(
+    folder: &Folder,
+    snapshot: &Snapshot,
+    key: &VerifierKey,
+    claims: &mut Vec<Claim>,
+    problems: &mut Problems,
+) {
+    for size in &snapshot.kept {
+        let opened = fs::read(folder.kept(*size))
+            .map_err(|error| error.to_string())
+            .and_then(|signed| Checkpoint::open(&signed, key).map_err(|error| error.to_string()));
+        match opened {
+            Ok(checkpoint) if checkpoint.head.size == *size => {
+                claims.push(Claim { head: checkpoint.head, place: Place::Kept });
+            }
+            Ok(checkpoint) => problems.add(format!("checkpoints/{size}: it is of size {}", checkpoint.head.size)),
+            Err(error) => problems.add(format!("checkpoints/{size}: {error}")),
+        }
+    }
+}
+
+/// Returns how many checkpoints from outside can be compared. One that this
+/// ledger's key did not sign is a problem: either it is of another ledger, or
+/// this one was written anew.
+fn known_claims(
+    known: &[PathBuf],
+    key: Option<&VerifierKey>,
+    claims: &mut Vec<Claim>,
+    problems: &mut Problems,
+) -> Result<usize, VerifyError> {
+    let mut compared = 0;
+    for path in known {
+        let signed = fs::read(path).map_err(|source| VerifyError::Unreadable { path: path.clone(), source })?;
+        let Some(key) = key else { continue };
+        let name = path.display().to_string();
+        match Checkpoint::open(&signed, key) {
+            Ok(checkpoint) => {
+                claims.push(Claim { head: checkpoint.head, place: Place::Known(name) });
+                compared += 1;
+            }
+            Err(error) => problems.add(format!("{name}: {error}")),
+        }
+    }
+    Ok(compared)
+}
+
+/// Reads lines up to the size that was signed; what follows is a problem.
+fn read_lines(
+    audit: &mut Audit,
+    tiles: &mut TileCheck<'_>,
+    file: fs::File,
+    length: u64,
+    signed: Option<u64>,
+) -> io::Result<()> {
+    let mut lines = Lines::new(file, length);
+    let mut full = Vec::new();
+    while signed.is_none_or(|signed| audit.tiles().tree().size() < signed) {
+        let number = audit.tiles().tree().size() + 1;
+        match lines.next()? {
+            Next::Line(line) => {
+                audit.line(line, |tile| full.push(tile));
+            }
+            Next::Unfinished => audit.problem(format!("line {number}: its end is missing")),
+            Next::TooLong => {
+                audit.problem(format!("line {number}: it is too long; what follows was not read"));
+                return Ok(());
+            }
+            Next::End => break,
+        }
+        for tile in full.drain(..) {
+            tiles.full(&tile)?;
+        }
+    }
+    if length > lines.offset && signed.is_some_and(|signed| signed == audit.tiles().tree().size()) {
+        let bytes = length - lines.offset;
+        audit.problem(format!("ledger.jsonl: {bytes} bytes follow the last checkpoint; {AFTER_A_CRASH}"));
+    }
+    Ok(())
+}
+
+/// Compares tiles as they fill, and gathers what differs.
+struct TileCheck<'a> {
+    folder: &'a Folder,
+    listed: Listed,
+    problems: Vec<String>,
+}
+
+impl TileCheck<'_> {
+    fn full(&mut self, tile: &Tile) -> io::Result<()> {
+        self.listed.take(&tile.id);
+        let found = tiles::compare(self.folder, tile)?;
+        self.tell(tile, found);
+        self.earlier(tile)
+    }
+
+    /// The tiles at the right edge, as they were read with the checkpoint.
+    fn unfinished(&mut self, audit: &Audit, read: &[Tile]) -> io::Result<()> {
+        for tile in audit.tiles().partial() {
+            self.listed.take(&tile.id);
+            let found = match read.iter().find(|read| read.id == tile.id) {
+                None => Found::Missing,
+                Some(read) if *read == tile => Found::Same,
+                Some(_) => Found::Differs,
+            };
+            self.tell(&tile, found);
+            self.earlier(&tile)?;
+        }
+        debug_assert_eq!(partial_ids(audit.head().size).count(), audit.tiles().partial().count());
+        Ok(())
+    }
+
+    fn tell(&mut self, tile: &Tile, found: Found) {
+        match found {
+            Found::Same => {}
+            Found::Missing => self.problems.push(format!("{}: it is missing; {AFTER_A_CRASH}", tile.id)),
+            Found::Differs => self.problems.push(format!("{}: it is not what the lines say", tile.id)),
+        }
+    }
+
+    /// Unfinished tiles that this one replaced and a crash, or a careful
+    /// operator, has left: they must be its beginning.
+    fn earlier(&mut self, tile: &Tile) -> io::Result<()> {
+        for id in self.listed.take_earlier(&tile.id) {
+            match fs::read(self.folder.tile(&id)) {
+                Ok(bytes) if tiles::begins(tile, id.width, &bytes) => {}
+                // The daemon has gone on since, and removed what it replaced.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Ok(_) => self.problems.push(format!("{id}: it is not what the lines say")),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, audit: &mut Audit) {
+        self.problems.into_iter().for_each(|text| audit.problem(text));
+        for id in self.listed.rest() {
+            audit.problem(format!("{id}: the ledger has no such tile; {AFTER_A_CRASH}"));
+        }
+    }
+}

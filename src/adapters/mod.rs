@@ -1,0 +1,9 @@
+//! Engines, keys and files behind the ports. Nothing here decides.
+
+pub mod clock;
+pub mod durable;
+pub mod keyring;
+pub mod ledger;
+pub mod process;
+pub mod sqlite;
+pub mod vault;
