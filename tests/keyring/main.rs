@@ -1,0 +1,8 @@
+//! The keyring through its public face: what it opens, what it refuses, and what
+//! nobody opens any more.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod adversary;
+mod states;
+mod world;
