@@ -1,0 +1,382 @@
+//! The vault on SQLite, through its port only.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its preparations too")]
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone as _, Utc};
+use chrono_tz::Tz;
+use retentiond::{
+    adapters::vault::SqliteVault,
+    domain::{
+        calendar::{Calendar, Counting},
+        canonical,
+        destroy::{BucketFacts, KeysGone, Order},
+        holiday::Holidays,
+        id::{BatchId, BucketId, Digest, EventName, OperationId, SourceName},
+        ledger::Head,
+        period::TimeSpan,
+        policy::{Approval, Basis, Name, Officer, Policy, Rule},
+        segment::{Column, FORMAT, Header, Sealed, Table},
+        selection::Cause,
+        verdict::Finding,
+    },
+    ports::{Vault, VaultError},
+};
+use sqlx::{Connection as _, SqliteConnection};
+use tempfile::TempDir;
+
+const ORIGIN: &str = "retention.example/shop";
+const DEPLOYMENT: &str = "01890000-0000-7000-8000-000000000000";
+const HEAD: Head = Head { size: 7, root: Digest([7; 32]) };
+
+fn now() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 11, 22, 3, 0, 0).unwrap() + TimeDelta::nanoseconds(123_456_789)
+}
+
+fn bucket(rule: &str, day: u32) -> BucketId {
+    BucketId { rule: rule.into(), date: NaiveDate::from_ymd_opt(2020, 1, day).unwrap() }
+}
+
+/// A segment whose body and index can be recognised by `mark`.
+fn segment(bucket: &BucketId, batch: &str, mark: &str) -> Sealed {
+    let header = Header {
+        format: FORMAT.to_owned(),
+        origin: ORIGIN.to_owned(),
+        bucket: bucket.clone(),
+        rule: bucket.rule.clone(),
+        policy: Digest([0; 32]),
+        source: SourceName::from("shop"),
+        dataset: "members".to_owned(),
+        batch: BatchId::from(batch),
+        cause: Cause::Event(EventName::from("withdrawal")),
+        tables: vec![Table {
+            name: "members".to_owned(),
+            columns: vec![Column { name: "id".to_owned(), declared: "INTEGER".to_owned() }],
+            rows: 3,
+        }],
+        records: 3,
+        codec: "zstd".to_owned(),
+    };
+    Sealed {
+        bucket: bucket.clone(),
+        batch: BatchId::from(batch),
+        header: canonical::bytes(&header).unwrap(),
+        body: format!("{mark}-body ").repeat(5_000).into_bytes(),
+        index: format!("{mark}-index ").repeat(20).into_bytes(),
+        records: 3,
+    }
+}
+
+fn policy() -> Policy {
+    let days = "5 days".parse().unwrap();
+    let rule = |id: &str| Rule {
+        id: id.into(),
+        name: Name { ko: "회원 정보".to_owned(), en: "Member account".to_owned() },
+        event: EventName::from("withdrawal"),
+        keep: days,
+        separate_on: vec![EventName::from("withdrawal")],
+        basis: Basis::Internal,
+        reason: Some("test".to_owned()),
+        clause: Some("5".to_owned()),
+        approval: Approval::None,
+    };
+    Policy {
+        title: "test".to_owned(),
+        version: "1".to_owned(),
+        announced: NaiveDate::from_ymd_opt(2019, 1, 1).unwrap(),
+        effective: NaiveDate::from_ymd_opt(2019, 2, 1).unwrap(),
+        timezone: Tz::Asia__Seoul,
+        counting: Counting::KrCivil,
+        destroy_within: days,
+        cooling_off: TimeSpan(TimeDelta::hours(24)),
+        statutes: None,
+        officer: Officer { title: "officer".to_owned(), contact: "privacy@example.com".to_owned() },
+        rules: vec![rule("member"), rule("visit")],
+    }
+}
+
+fn keys_gone(rule: &str, buckets: Vec<BucketFacts>) -> KeysGone {
+    let (policy, holidays) = (policy(), Holidays::default());
+    let calendar = Calendar::new(&policy, &holidays);
+    let later = now() + TimeDelta::days(2);
+    let order = Order::issue(OperationId::from("op"), &rule.into(), &policy, &calendar, buckets, later).unwrap();
+    order.keys_gone(Finding::pass())
+}
+
+fn vault_path(folder: &TempDir) -> PathBuf {
+    folder.path().join("vault.db")
+}
+
+async fn new_vault(folder: &TempDir) -> SqliteVault {
+    SqliteVault::create(&vault_path(folder), ORIGIN, false, DEPLOYMENT).await.unwrap()
+}
+
+fn found_in_files(folder: &Path, mark: &str) -> usize {
+    let found = |path: PathBuf| memchr::memmem::find_iter(&std::fs::read(path).unwrap(), mark.as_bytes()).count();
+    std::fs::read_dir(folder).unwrap().map(|entry| found(entry.unwrap().path())).sum()
+}
+
+#[tokio::test]
+async fn what_was_stored_is_read_back_even_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut vault = new_vault(&folder).await;
+    let one = segment(&bucket("member", 1), "a", "one");
+    let two = segment(&bucket("member", 2), "a", "two");
+    let other = segment(&bucket("visit", 1), "b", "other");
+    vault.store(&[one.clone(), two.clone()], &HEAD, now()).await.unwrap();
+    vault.store(std::slice::from_ref(&other), &HEAD, now() + TimeDelta::nanoseconds(1)).await.unwrap();
+    vault.close().await.unwrap();
+
+    let mut vault = SqliteVault::open(&vault_path(&folder), ORIGIN, DEPLOYMENT).await.unwrap();
+    let stored = vault.batch(&"a".into()).await.unwrap();
+    assert_eq!(stored.iter().map(|(_, sealed)| sealed.clone()).collect::<Vec<_>>(), [one.clone(), two.clone()]);
+    assert_eq!(vault.segment(stored[1].0).await.unwrap().as_ref(), Some(&two));
+    assert_eq!(vault.sample(&bucket("visit", 1)).await.unwrap(), Some(other.clone()));
+    assert_eq!(vault.sample(&bucket("visit", 9)).await.unwrap(), None);
+    assert_eq!(vault.headers(&bucket("member", 1)).await.unwrap(), [serde_json::from_slice(&one.header).unwrap()]);
+    assert_eq!(vault.remembered_head().await.unwrap(), Some(HEAD));
+
+    let indexes = vault.indexes(Some(&"member".into())).await.unwrap();
+    assert_eq!(indexes.iter().map(|row| &row.index).collect::<Vec<_>>(), [&one.index, &two.index]);
+    assert_eq!(vault.indexes(None).await.unwrap().len(), 3);
+    assert_eq!(vault.segment(99).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn buckets_are_summed_up_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut vault = new_vault(&folder).await;
+    let youngest = now() + TimeDelta::nanoseconds(1);
+    let first = segment(&bucket("visit", 1), "a", "first");
+    let second = segment(&bucket("visit", 1), "b", "second!");
+    vault.store(std::slice::from_ref(&first), &HEAD, youngest).await.unwrap();
+    vault.store(&[second.clone(), segment(&bucket("member", 31), "b", "x")], &HEAD, now()).await.unwrap();
+
+    let facts = vault.buckets().await.unwrap();
+    assert_eq!(
+        facts.iter().map(|facts| facts.bucket.to_string()).collect::<Vec<_>>(),
+        ["member/2020-01-31", "visit/2020-01-01"]
+    );
+    let bytes = [&first, &second].map(|sealed| sealed.header.len() + sealed.body.len() + sealed.index.len());
+    assert_eq!(
+        facts[1],
+        BucketFacts {
+            bucket: bucket("visit", 1),
+            segments: 2,
+            records: 6,
+            bytes: (bytes[0] + bytes[1]) as u64,
+            sealed_last: youngest,
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_fails_in_the_middle_stores_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut vault = new_vault(&folder).await;
+    vault.store(&[segment(&bucket("member", 1), "a", "kept")], &HEAD, now()).await.unwrap();
+    let before = vault.buckets().await.unwrap();
+    let good = segment(&bucket("member", 2), "b", "good");
+    let later = Head { size: 8, root: Digest([8; 32]) };
+
+    let mut miscounted = segment(&bucket("member", 2), "b", "miscounted");
+    miscounted.records = 4;
+    let mut misplaced = segment(&bucket("member", 3), "b", "misplaced");
+    misplaced.bucket = bucket("member", 4);
+    let mut headless = segment(&bucket("member", 3), "b", "headless");
+    headless.header.truncate(10);
+    for bad in [miscounted, misplaced, headless, good.clone()] {
+        let batch = [good.clone(), bad, segment(&bucket("member", 5), "b", "last")];
+        let error = vault.store(&batch, &later, now()).await.unwrap_err();
+        assert!(matches!(error, VaultError::Engine { .. }), "{error}");
+        assert_eq!(vault.buckets().await.unwrap(), before);
+        assert_eq!(vault.remembered_head().await.unwrap(), Some(HEAD));
+    }
+    vault.store(std::slice::from_ref(&good), &later, now()).await.unwrap();
+    assert!(vault.store(&[good], &later, now()).await.is_err(), "a batch that is stored is not stored again");
+    assert_eq!(vault.batch(&"b".into()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_is_dropped_half_way_stores_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut vault = new_vault(&folder).await;
+    let batch: Vec<_> = (1..=20).map(|day| segment(&bucket("member", day), "a", &format!("number-{day}"))).collect();
+    for polls in 1..12 {
+        let mut left = polls;
+        tokio::select! {
+            biased;
+            _ = vault.store(&batch, &HEAD, now()) => panic!("stored within {polls} polls"),
+            () = std::future::poll_fn(|context| {
+                left -= 1;
+                context.waker().wake_by_ref();
+                if left == 0 { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            }) => {}
+        }
+        assert!(vault.buckets().await.unwrap().is_empty());
+    }
+    vault.store(&batch, &HEAD, now()).await.unwrap();
+    assert_eq!(vault.batch(&"a".into()).await.unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn erasing_takes_the_buckets_of_the_order_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut vault = new_vault(&folder).await;
+    let victims = [
+        segment(&bucket("member", 1), "a", "victim-1"),
+        segment(&bucket("member", 1), "b", "victim-2"),
+        segment(&bucket("member", 3), "a", "victim-3"),
+    ];
+    let others = [segment(&bucket("member", 2), "a", "other-1"), segment(&bucket("visit", 1), "a", "other-2")];
+    vault.store(&victims, &HEAD, now()).await.unwrap();
+    vault.store(&others, &HEAD, now()).await.unwrap();
+    assert!(found_in_files(folder.path(), "victim-") > 0, "the search finds what is there");
+
+    let facts = vault.buckets().await.unwrap();
+    let (order, rest): (Vec<_>, Vec<_>) =
+        facts.into_iter().partition(|facts| [bucket("member", 1), bucket("member", 3)].contains(&facts.bucket));
+    let bytes: u64 = order.iter().map(|facts| facts.bytes).sum();
+    let erased = vault.erase(&keys_gone("member", order.clone())).await.unwrap();
+    assert_eq!((erased.segments, erased.bytes), (3, bytes));
+    assert_eq!(vault.buckets().await.unwrap(), rest);
+    assert_eq!(vault.sample(&bucket("member", 2)).await.unwrap(), Some(others[0].clone()));
+    assert_eq!(vault.sample(&bucket("visit", 1)).await.unwrap(), Some(others[1].clone()));
+    assert_eq!(found_in_files(folder.path(), "victim-"), 0);
+
+    let again = vault.erase(&keys_gone("member", order)).await.unwrap();
+    assert_eq!((again.segments, again.bytes), (0, 0));
+    assert_eq!(vault.buckets().await.unwrap(), rest);
+}
+
+#[tokio::test]
+async fn replacing_is_all_or_nothing_gives_a_new_number_and_keeps_the_time_of_sealing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut vault = new_vault(&folder).await;
+    let old = [segment(&bucket("member", 1), "a", "old-1"), segment(&bucket("member", 2), "a", "old-2")];
+    vault.store(&old, &HEAD, now()).await.unwrap();
+    let ids: Vec<i64> = vault.batch(&"a".into()).await.unwrap().iter().map(|(id, _)| *id).collect();
+    let new = segment(&bucket("member", 1), "a", "new");
+
+    vault.replace(&[(ids[0], Some(new.clone())), (99, None)]).await.unwrap_err();
+    assert_eq!(vault.segment(ids[0]).await.unwrap().as_ref(), Some(&old[0]));
+
+    vault.replace(&[(ids[0], Some(new.clone())), (ids[1], None)]).await.unwrap();
+    let left = vault.batch(&"a".into()).await.unwrap();
+    assert!(!ids.contains(&left[0].0), "an interrupted restoration is settled by the number that is gone");
+    assert_eq!(left.iter().map(|(_, sealed)| sealed).collect::<Vec<_>>(), [&new]);
+    assert_eq!(vault.segment(ids[0]).await.unwrap(), None);
+    assert_eq!(vault.buckets().await.unwrap()[0].sealed_last, now());
+
+    vault.store(&[segment(&bucket("member", 3), "b", "next")], &HEAD, now()).await.unwrap();
+    let next = vault.batch(&"b".into()).await.unwrap()[0].0;
+    assert!(!ids.contains(&next), "an id is not given twice");
+}
+
+#[tokio::test]
+async fn dropping_a_batch_leaves_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut vault = new_vault(&folder).await;
+    vault.store(&[segment(&bucket("member", 1), "a", "a")], &HEAD, now()).await.unwrap();
+    vault.store(&[segment(&bucket("member", 1), "b", "b")], &HEAD, now()).await.unwrap();
+    vault.drop_batch(&"a".into()).await.unwrap();
+    assert!(vault.batch(&"a".into()).await.unwrap().is_empty());
+    assert_eq!(vault.batch(&"b".into()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_newest_head_is_remembered_and_a_fork_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut vault = new_vault(&folder).await;
+    assert_eq!(vault.remembered_head().await.unwrap(), None);
+    vault.remember_head(&HEAD).await.unwrap();
+    vault.remember_head(&Head { size: 6, root: Digest([6; 32]) }).await.unwrap();
+    assert_eq!(vault.remembered_head().await.unwrap(), Some(HEAD));
+    let fork = vault.remember_head(&Head { size: 7, root: Digest([1; 32]) }).await.unwrap_err();
+    assert!(matches!(fork, VaultError::Foreign { .. }), "{fork}");
+    assert_eq!(vault.remembered_head().await.unwrap(), Some(HEAD));
+}
+
+#[tokio::test]
+async fn a_vault_opens_only_for_its_own_origin_and_deployment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = vault_path(&folder);
+    SqliteVault::create(&path, ORIGIN, true, DEPLOYMENT).await.unwrap().close().await.unwrap();
+    for (origin, deployment) in [("retention.example/other", DEPLOYMENT), (ORIGIN, "another")] {
+        let error = SqliteVault::open(&path, origin, deployment).await.unwrap_err();
+        assert!(matches!(error, VaultError::Foreign { .. }), "{error}");
+    }
+    assert!(SqliteVault::open(&path, ORIGIN, DEPLOYMENT).await.unwrap().simulation());
+
+    let mut raw = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    sqlx::query("UPDATE meta SET value = 'retentiond/vault@v2' WHERE key = 'format'").execute(&mut raw).await.unwrap();
+    raw.close().await.unwrap();
+    let error = SqliteVault::open(&path, ORIGIN, DEPLOYMENT).await.unwrap_err();
+    assert!(matches!(error, VaultError::Foreign { .. }) && error.to_string().contains("format"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_not_a_vault_is_neither_opened_nor_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = folder.path().join("plain.db");
+    let mut raw = SqliteConnection::connect(&format!("sqlite://{}?mode=rwc", plain.display())).await.unwrap();
+    sqlx::query("CREATE TABLE meta (key TEXT, value TEXT)").execute(&mut raw).await.unwrap();
+    raw.close().await.unwrap();
+    let text = folder.path().join("text.db");
+    std::fs::write(&text, "not a database at all ".repeat(100)).unwrap();
+    let empty = folder.path().join("empty.db");
+    std::fs::write(&empty, "").unwrap();
+
+    for path in [&plain, &text, &empty] {
+        let before = std::fs::read(path).unwrap();
+        let error = SqliteVault::open(path, ORIGIN, DEPLOYMENT).await.unwrap_err();
+        assert!(matches!(error, VaultError::Foreign { .. }), "{error}");
+        assert_eq!(std::fs::read(path).unwrap(), before);
+    }
+    let missing = folder.path().join("missing.db");
+    let error = SqliteVault::open(&missing, ORIGIN, DEPLOYMENT).await.unwrap_err();
+    assert!(matches!(error, VaultError::Unreachable { .. }), "{error}");
+    assert!(!missing.exists());
+}
+
+#[tokio::test]
+async fn a_vault_is_never_made_over_something() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = vault_path(&folder);
+    let mut vault = new_vault(&folder).await;
+    vault.store(&[segment(&bucket("member", 1), "a", "a")], &HEAD, now()).await.unwrap();
+    let error = SqliteVault::create(&path, ORIGIN, false, DEPLOYMENT).await.unwrap_err();
+    assert!(matches!(error, VaultError::Foreign { .. }), "{error}");
+    assert_eq!(vault.buckets().await.unwrap().len(), 1);
+
+    let orphan = folder.path().join("orphan.db");
+    std::fs::write(folder.path().join("orphan.db-wal"), "the last that is left").unwrap();
+    SqliteVault::create(&orphan, ORIGIN, false, DEPLOYMENT).await.unwrap_err();
+    assert!(!orphan.exists());
+
+    let empty = folder.path().join("empty.db");
+    std::fs::write(&empty, "").unwrap();
+    SqliteVault::create(&empty, ORIGIN, false, DEPLOYMENT).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_reader_sees_only_what_was_committed_and_cannot_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = vault_path(&folder);
+    let mut vault = new_vault(&folder).await;
+    vault.store(&[segment(&bucket("member", 1), "a", "a")], &HEAD, now()).await.unwrap();
+
+    let mut writer = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut writer).await.unwrap();
+    sqlx::query("DELETE FROM segment").execute(&mut writer).await.unwrap();
+    let mut reader = SqliteVault::open_read_only(&path, ORIGIN, DEPLOYMENT).await.unwrap();
+    assert_eq!(reader.buckets().await.unwrap().len(), 1);
+    sqlx::query("COMMIT").execute(&mut writer).await.unwrap();
+    assert!(reader.buckets().await.unwrap().is_empty());
+
+    let error = reader.store(&[segment(&bucket("member", 1), "b", "b")], &HEAD, now()).await.unwrap_err();
+    assert!(matches!(error, VaultError::Engine { .. }), "{error}");
+    reader.drop_batch(&"a".into()).await.unwrap_err();
+    assert!(vault.batch(&"b".into()).await.unwrap().is_empty());
+}
