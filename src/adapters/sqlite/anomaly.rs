@@ -1,0 +1,111 @@
+//! Counts rows whose events say nothing that can be acted on.
+
+use super::{
+    condition::{EventSql, just_after},
+    connection::Link,
+    failure,
+    fit::{Fitted, FittedEvent, Place},
+    selection::{ROOT, joined, relation},
+    sql::{Sql, column, main_table},
+    value,
+};
+use crate::{
+    domain::{
+        census::{Anomaly, AnomalyKind},
+        id::EventName,
+        selection::Scope,
+    },
+    ports::SourceError,
+};
+
+const PARENT: &str = "p";
+
+/// Anomalies of the period's own event and of all events of `separate_on`; only
+/// kinds of which there are rows.
+pub(super) async fn count(
+    link: &mut Link,
+    fitted: &Fitted<'_>,
+    scope: &Scope<'_>,
+) -> Result<Vec<Anomaly>, SourceError> {
+    let mut anomalies = Vec::new();
+    let mut seen: Vec<&EventName> = Vec::new();
+    for name in std::iter::once(scope.event).chain(scope.separate_on) {
+        if seen.contains(&name) {
+            continue;
+        }
+        seen.push(name);
+        let kinds = kinds(fitted.event(name)?, scope, must_be_there(fitted, name, scope));
+        let row = link.one(statement(fitted, name, scope, &kinds)?).await.map_err(failure::engine)?;
+        for (position, (kind, _)) in kinds.iter().enumerate() {
+            let rows = value::count(&row, position).map_err(failure::engine)?;
+            if rows > 0 {
+                anomalies.push(Anomaly { event: name.clone(), kind: *kind, rows });
+            }
+        }
+    }
+    Ok(anomalies)
+}
+
+/// An event that moves records has simply not happened yet while its column is
+/// empty, unless the dataset is narrowed to rows of which it has.
+fn must_be_there(fitted: &Fitted<'_>, name: &EventName, scope: &Scope<'_>) -> bool {
+    name == scope.event && (!scope.separate_on.contains(name) || fitted.dataset.condition.is_some())
+}
+
+fn kinds(event: &FittedEvent<'_>, scope: &Scope<'_>, required: bool) -> Vec<(AnomalyKind, Sql)> {
+    let (alias, links) = match event.place {
+        Place::Own => (ROOT, &[][..]),
+        Place::Through { on, .. } => (PARENT, on),
+    };
+    let sql = EventSql::new(event, alias, scope.zone);
+    let each = |test: &str, columns: Vec<String>| {
+        let tests = columns.into_iter().map(|column| Sql::new(format!("{column} {test}")));
+        tests.collect::<Vec<_>>()
+    };
+    let here = || links.iter().map(|(here, _)| column(ROOT, here)).collect::<Vec<_>>();
+    let there = || links.iter().map(|(_, there)| column(PARENT, there)).collect::<Vec<_>>();
+    let found = Sql::all(each("IS NOT NULL", there()));
+    let all = |parts: Vec<Sql>| Sql::all(std::iter::once(found.clone()).chain(parts));
+    let (ancient, future) = (scope.bounds.not_before, just_after(scope.bounds.now));
+    let mut kinds = vec![
+        (AnomalyKind::Malformed, all(vec![sql.absent().negated(), sql.well_formed().negated()])),
+        (AnomalyKind::Ancient, all(vec![sql.well_formed(), sql.before(ancient)])),
+        (AnomalyKind::Future, all(vec![sql.well_formed(), sql.before(future).negated()])),
+    ];
+    if !links.is_empty() {
+        let missing = Sql::all(each("IS NULL", there()));
+        kinds.push((AnomalyKind::Orphan, Sql::all(each("IS NOT NULL", here()).into_iter().chain([missing]))));
+    }
+    if required {
+        let unlinked = Sql::any(each("IS NULL", here()));
+        kinds.push((AnomalyKind::Missing, Sql::any([unlinked, all(vec![sql.absent()])])));
+    }
+    kinds
+}
+
+fn statement(
+    fitted: &Fitted<'_>,
+    name: &EventName,
+    scope: &Scope<'_>,
+    kinds: &[(AnomalyKind, Sql)],
+) -> Result<Sql, SourceError> {
+    let event = fitted.event(name)?;
+    let mut sql = Sql::new("SELECT ");
+    for (position, (_, condition)) in kinds.iter().enumerate() {
+        sql.push(if position > 0 { ", " } else { "" }).push("count(*) FILTER (WHERE ");
+        sql.append(condition.clone()).push(")");
+    }
+    sql.push(" FROM ").push(&relation(fitted.root, fitted.dataset.condition.as_deref(), ROOT));
+    let alias = match event.place {
+        Place::Own => ROOT,
+        Place::Through { table, on } => {
+            sql.push(&format!(" LEFT JOIN {} AS {PARENT} ON {}", main_table(&table.name), joined(PARENT, ROOT, on)));
+            PARENT
+        }
+    };
+    // Most rows are in order and are tested once.
+    let in_order =
+        EventSql::new(event, alias, scope.zone).within(scope.bounds.not_before, just_after(scope.bounds.now));
+    sql.push(" WHERE ").append(in_order.negated());
+    Ok(sql)
+}

@@ -1,0 +1,184 @@
+//! Statements of a batch: which rows belong to it, in temporary tables of row
+//! identities and record numbers, and their deletion.
+//!
+//! The temporary tables lie in memory. They are what is deleted by, so that no
+//! condition is evaluated a second time.
+
+use super::{
+    fit::{Fitted, FittedChild, FittedEvent, Place},
+    schema::{Affinity, Identity, Table, same},
+    selection::{Driven, ROOT, identity, joined, relation},
+    sql::{Sql, column, main_table, quote},
+};
+use crate::domain::record::Cell;
+
+/// The temporary table of table number `number`.
+fn chosen(number: usize) -> String {
+    format!("temp.\"retentiond batch {number}\"")
+}
+
+/// What a batch keeps of its roots beside their identity.
+const LAST: &str = "driving";
+const RECORD: &str = "record";
+
+fn width(table: &Table) -> usize {
+    match &table.identity {
+        Identity::RowId(_) => 1,
+        Identity::Key(key) => key.len(),
+        Identity::Hidden => 0,
+    }
+}
+
+fn keys(table: &Table) -> Vec<String> {
+    (0..width(table)).map(|position| format!("k{position}")).collect()
+}
+
+/// Values of the event's columns, where it is another table's.
+pub(super) fn carried(event: &FittedEvent<'_>) -> usize {
+    match event.place {
+        Place::Own => 0,
+        Place::Through { .. } => event.columns.names().len(),
+    }
+}
+
+/// Makes the temporary tables anew. Identities keep the affinity of the columns
+/// they come from, or the engine could not look them up.
+pub(super) fn prepare(fitted: &Fitted<'_>) -> Vec<String> {
+    let mut statements = Vec::new();
+    for (number, table) in fitted.tables().into_iter().enumerate() {
+        let affinities: Vec<&str> = match &table.identity {
+            Identity::RowId(_) => vec!["INTEGER"],
+            Identity::Key(key) => key.iter().map(|name| affinity(table, name)).collect(),
+            Identity::Hidden => Vec::new(),
+        };
+        let typed = keys(table).into_iter().zip(affinities).map(|(key, affinity)| format!("{key} {affinity}"));
+        let typed = typed.collect::<Vec<_>>().join(", ");
+        let extra = if number == 0 { format!(", {LAST}, e0, e1") } else { String::new() };
+        statements.push(format!("DROP TABLE IF EXISTS {}", chosen(number)));
+        statements.push(format!(
+            "CREATE TABLE {} ({typed}, {RECORD}{extra}, PRIMARY KEY ({})) WITHOUT ROWID",
+            chosen(number),
+            keys(table).join(", ")
+        ));
+    }
+    statements
+}
+
+fn affinity(table: &Table, name: &str) -> &'static str {
+    match table.column(name).map(super::schema::Column::affinity) {
+        Some(Affinity::Text) => "TEXT",
+        Some(Affinity::Number) => "NUMERIC",
+        Some(Affinity::None) | None => "",
+    }
+}
+
+/// Chooses up to `limit` roots, the earliest first, from `position` on.
+pub(super) fn choose_roots(
+    fitted: &Fitted<'_>,
+    driven: Driven<'_>,
+    own: &FittedEvent<'_>,
+    held: Option<Sql>,
+    position: Option<&Cell>,
+    limit: u32,
+) -> Sql {
+    let condition = fitted.dataset.condition.as_deref();
+    let order = driven.driving.plain();
+    let mut taken: Vec<String> = identity(fitted.root, condition, ROOT)
+        .into_iter()
+        .zip(keys(fitted.root))
+        .map(|(row, key)| format!("{row} AS {key}"))
+        .collect();
+    taken.push(format!("{order} AS {LAST}"));
+    let names = own.columns.names();
+    for position in 0..2 {
+        let carried = names.get(position).filter(|_| carried(own) > 0);
+        let value = carried.map_or("NULL".to_owned(), |name| column("o", name));
+        taken.push(format!("{value} AS e{position}"));
+    }
+    let mut conditions = driven.conditions;
+    conditions.extend(held.map(Sql::negated));
+    if let Some(position) = position {
+        let mut reached = Sql::new(format!("{order} >= "));
+        reached.bind(position.clone());
+        conditions.push(reached);
+    }
+    let columns = keys(fitted.root).join(", ");
+    let mut sql = Sql::new(format!(
+        "INSERT INTO {} ({columns}, {RECORD}, {LAST}, e0, e1) SELECT {columns}, row_number() OVER (), {LAST}, e0, e1 \
+         FROM (SELECT {} FROM {} WHERE ",
+        chosen(0),
+        taken.join(", "),
+        driven.from
+    ));
+    sql.append(Sql::all(conditions)).push(&format!(" ORDER BY {order} LIMIT "));
+    sql.bind(Cell::Integer(i64::from(limit))).push(")");
+    sql
+}
+
+/// The latest driving value among the chosen roots.
+pub(super) fn position_reached() -> Sql {
+    Sql::new(format!("SELECT {LAST} FROM {} ORDER BY {LAST} DESC LIMIT 1", chosen(0)))
+}
+
+/// Chooses the rows of a child that hang below chosen rows; a row that was
+/// reached before, by any way, stays with the record that reached it first.
+pub(super) fn choose_children(fitted: &Fitted<'_>, child: &FittedChild<'_>, number: usize) -> Vec<Sql> {
+    let tables = fitted.tables();
+    let rows = identity(child.table, child.condition, "c");
+    let twice: Vec<String> = numbers_of(&tables, child.table)
+        .filter(|other| *other != number)
+        .map(|other| {
+            let pairs = rows.iter().zip(keys(child.table)).map(|(row, key)| format!("{row} = j.{key}"));
+            let pairs = pairs.collect::<Vec<_>>().join(" AND ");
+            format!(" AND NOT EXISTS (SELECT 1 FROM {} AS j WHERE {pairs})", chosen(other))
+        })
+        .collect();
+    let from = |above: usize| {
+        let parent = identity(child.parent, None, "p");
+        let pairs = parent.iter().zip(keys(child.parent)).map(|(row, key)| format!("{row} = t.{key}"));
+        Sql::new(format!(
+            "INSERT OR IGNORE INTO {} ({}, {RECORD}) SELECT {}, t.{RECORD} FROM {} AS t CROSS JOIN {} AS p ON {} \
+             CROSS JOIN {} ON {} WHERE 1{}",
+            chosen(number),
+            keys(child.table).join(", "),
+            rows.join(", "),
+            chosen(above),
+            main_table(&child.parent.name),
+            pairs.collect::<Vec<_>>().join(" AND "),
+            relation(child.table, child.condition, "c"),
+            joined("p", "c", child.on),
+            twice.concat()
+        ))
+    };
+    numbers_of(&tables, child.parent).map(from).collect()
+}
+
+fn numbers_of<'t>(tables: &'t [&Table], table: &'t Table) -> impl Iterator<Item = usize> + 't {
+    tables.iter().enumerate().filter(|(_, other)| same(&other.name, &table.name)).map(|(number, _)| number)
+}
+
+pub(super) fn count(number: usize) -> Sql {
+    Sql::new(format!("SELECT count(*) FROM {}", chosen(number)))
+}
+
+/// Deletes the chosen rows of a table. Returns all stored columns, the record
+/// number and, for the root, what is carried of its event.
+pub(super) fn delete(table: &Table, number: usize, carried: usize) -> Sql {
+    let own = quote(&table.name);
+    let rows = identity(table, None, &own);
+    let pairs = rows.iter().zip(keys(table)).map(|(row, key)| format!("\"batch rows\".{key} = {row}"));
+    let pairs = pairs.collect::<Vec<_>>().join(" AND ");
+    let looked_up =
+        |what: &str| format!("(SELECT \"batch rows\".{what} FROM {} AS \"batch rows\" WHERE {pairs})", chosen(number));
+    let columns = table.stored().map(|stored| column(&own, &stored.name));
+    let extra = std::iter::once(RECORD.to_owned()).chain((0..carried).map(|position| format!("e{position}")));
+    let returned: Vec<String> = columns.chain(extra.map(|what| looked_up(&what))).collect();
+    Sql::new(format!(
+        "DELETE FROM {} WHERE ({}) IN (SELECT {} FROM {}) RETURNING {}",
+        main_table(&table.name),
+        rows.join(", "),
+        keys(table).join(", "),
+        chosen(number),
+        returned.join(", ")
+    ))
+}

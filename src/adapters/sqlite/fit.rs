@@ -1,0 +1,357 @@
+//! A dataset laid over the live schema: every table, column and link found, and
+//! every event format resolved. Queries are built from this only, so that they
+//! never meet a name that is not there.
+//!
+//! What does not fit is said with a hint; nothing here connects.
+
+use chrono_tz::Tz;
+
+use super::schema::{Affinity, Column as SchemaColumn, Identity, Kind, Schema, Table, same};
+use crate::{
+    domain::{
+        deployment::{Dataset, Edge, EventPlace},
+        event::{Column, EventColumn, Format},
+        id::EventName,
+    },
+    ports::SourceError,
+};
+
+/// Why a dataset does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Misfit {
+    pub(super) message: String,
+    pub(super) hint: String,
+}
+
+impl Misfit {
+    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
+    }
+
+    pub(super) fn into_error(self, dataset: &Dataset) -> SourceError {
+        SourceError::Schema {
+            dataset: dataset.table.clone(),
+            reason: format!("{}; hint: {}", self.message, self.hint.replace('\n', " ")),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Fitted<'a> {
+    pub(super) dataset: &'a Dataset,
+    pub(super) root: &'a Table,
+    pub(super) events: Vec<(EventName, FittedEvent<'a>)>,
+    /// In the order of the dataset.
+    pub(super) children: Vec<FittedChild<'a>>,
+}
+
+#[derive(Debug)]
+pub(super) struct FittedChild<'a> {
+    pub(super) table: &'a Table,
+    /// The table above, by name: it may stand in the dataset more than once.
+    pub(super) parent: &'a Table,
+    /// Column of the child, column of the parent.
+    pub(super) on: &'a [(String, String)],
+    pub(super) condition: Option<&'a str>,
+    pub(super) edge: Edge,
+    /// Table number in a record; `None` for a `wait` edge.
+    pub(super) number: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(super) struct FittedEvent<'a> {
+    pub(super) place: Place<'a>,
+    pub(super) columns: Columns<'a>,
+    /// Never `Auto`.
+    pub(super) format: Format,
+    pub(super) zone: Option<Tz>,
+    pub(super) absent: &'a [String],
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place<'a> {
+    Own,
+    Through {
+        table: &'a Table,
+        /// Column here, column there.
+        on: &'a [(String, String)],
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Columns<'a> {
+    One { name: &'a str, affinity: Affinity },
+    DateAndTime { date: &'a str, time: &'a str },
+}
+
+impl<'a> Columns<'a> {
+    /// The column that an index on the event begins with.
+    pub(super) fn first(&self) -> &'a str {
+        match self {
+            Self::One { name, .. } | Self::DateAndTime { date: name, .. } => name,
+        }
+    }
+
+    pub(super) fn names(&self) -> Vec<&'a str> {
+        match self {
+            Self::One { name, .. } => vec![name],
+            Self::DateAndTime { date, time } => vec![date, time],
+        }
+    }
+}
+
+impl<'a> Fitted<'a> {
+    /// Fits all of a dataset or says everything that does not.
+    pub(super) fn new(dataset: &'a Dataset, schema: &'a Schema) -> Result<Self, Vec<Misfit>> {
+        let mut misfits = Vec::new();
+        let Some(root) = keep(table(schema, &dataset.table), &mut misfits) else { return Err(misfits) };
+        keep(key(dataset, root), &mut misfits);
+        if let Some(subject) = &dataset.subject {
+            keep(stored(root, subject), &mut misfits);
+        }
+        let mut events = Vec::new();
+        for (name, place) in &dataset.events {
+            if let Some(event) = keep(event(schema, root, name, place), &mut misfits) {
+                events.push((name.clone(), event));
+            }
+        }
+        let children = children(dataset, schema, &mut misfits);
+        let fitted = Self { dataset, root, events, children };
+        if misfits.is_empty() { Ok(fitted) } else { Err(misfits) }
+    }
+
+    /// Fits a dataset for a query; the first misfit is the error.
+    pub(super) fn for_query(dataset: &'a Dataset, schema: &'a Schema) -> Result<Self, SourceError> {
+        Self::new(dataset, schema).map_err(|misfits| {
+            let first = misfits.into_iter().next();
+            first.unwrap_or_else(|| Misfit::new("it does not fit", "run check")).into_error(dataset)
+        })
+    }
+
+    pub(super) fn event(&self, name: &EventName) -> Result<&FittedEvent<'a>, SourceError> {
+        self.events.iter().find(|(known, _)| known == name).map(|(_, event)| event).ok_or_else(|| {
+            Misfit::new(
+                format!("event {name} has no column"),
+                format!("add `events.{name} = \"<column>\"` to the dataset"),
+            )
+            .into_error(self.dataset)
+        })
+    }
+
+    /// Own tables by number; 0 is the root.
+    pub(super) fn tables(&self) -> Vec<&'a Table> {
+        std::iter::once(self.root).chain(self.own().map(|child| child.table)).collect()
+    }
+
+    pub(super) fn own(&self) -> impl Iterator<Item = &FittedChild<'a>> {
+        self.children.iter().filter(|child| child.number.is_some())
+    }
+
+    /// Own children so that each stands behind all tables it hangs below.
+    pub(super) fn downwards(&self) -> Vec<&FittedChild<'a>> {
+        let mut waiting: Vec<&FittedChild<'a>> = self.own().collect();
+        let mut ordered: Vec<&FittedChild<'a>> = Vec::with_capacity(waiting.len());
+        while !waiting.is_empty() {
+            let above =
+                |child: &&FittedChild<'a>| waiting.iter().any(|other| same(&other.table.name, &child.parent.name));
+            let (later, ready): (Vec<_>, Vec<_>) = waiting.iter().copied().partition(above);
+            if ready.is_empty() {
+                // A cycle; `children` has refused it.
+                ordered.extend(later);
+                break;
+            }
+            ordered.extend(ready);
+            waiting = later;
+        }
+        ordered
+    }
+}
+
+fn keep<T>(outcome: Result<T, Misfit>, misfits: &mut Vec<Misfit>) -> Option<T> {
+    outcome.map_err(|misfit| misfits.push(misfit)).ok()
+}
+
+fn table<'a>(schema: &'a Schema, name: &str) -> Result<&'a Table, Misfit> {
+    let found = schema.table(name).ok_or_else(|| {
+        Misfit::new(format!("table {name} does not exist"), "write the name as it is in the database, without a schema")
+    })?;
+    let (what, hint) = match (found.kind, &found.identity) {
+        (Kind::View, _) => ("is a view", "name the table behind it"),
+        (Kind::Virtual, _) => ("is a virtual table", "name the table that it indexes"),
+        (Kind::Table, Identity::Hidden) => {
+            ("has columns that hide rowid, _rowid_ and oid", "rename one of the three columns")
+        }
+        (Kind::Table, _) => return Ok(found),
+    };
+    Err(Misfit::new(format!("{name} {what}"), hint))
+}
+
+fn column<'a>(table: &'a Table, name: &str) -> Result<&'a SchemaColumn, Misfit> {
+    table.column(name).ok_or_else(|| {
+        let known: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+        Misfit::new(
+            format!("table {} has no column {name}", table.name),
+            format!("its columns are {}", known.join(", ")),
+        )
+    })
+}
+
+/// A column that a record takes along, so that it can be read from the row that
+/// was deleted.
+fn stored<'a>(table: &'a Table, name: &str) -> Result<&'a SchemaColumn, Misfit> {
+    let found = column(table, name)?;
+    if found.stored {
+        return Ok(found);
+    }
+    Err(Misfit::new(format!("column {name} of table {} is generated", table.name), "name the column it is made from"))
+}
+
+fn key(dataset: &Dataset, root: &Table) -> Result<(), Misfit> {
+    for name in &dataset.key {
+        stored(root, name)?;
+    }
+    let names: Vec<&str> = dataset.key.iter().map(String::as_str).collect();
+    let primary = root.primary_key();
+    let is_primary =
+        primary.len() == names.len() && primary.iter().all(|one| names.iter().any(|other| same(one, other)));
+    let nullable = names.iter().any(|name| root.column(name).is_some_and(|column| !column.not_null));
+    if is_primary || (root.is_unique(&names) && !nullable) {
+        return Ok(());
+    }
+    let primary =
+        if primary.is_empty() { "it has no primary key".to_owned() } else { format!("its primary key is {primary:?}") };
+    Err(Misfit::new(
+        format!("key {names:?} does not tell the rows of {} apart", root.name),
+        format!("{primary}; a unique index over columns that are NOT NULL will do as well"),
+    ))
+}
+
+fn event<'a>(
+    schema: &'a Schema,
+    root: &'a Table,
+    name: &EventName,
+    place: &'a EventPlace,
+) -> Result<FittedEvent<'a>, Misfit> {
+    let (holder, place, event_column) = match place {
+        EventPlace::Own(column) => (root, Place::Own, column),
+        EventPlace::Through { table: parent, on, column } => {
+            let parent = table(schema, parent)?;
+            through(root, parent, on)?;
+            (parent, Place::Through { table: parent, on }, column)
+        }
+    };
+    let columns = match &event_column.column {
+        Column::One(one) => {
+            let found = stored(holder, one)?;
+            Columns::One { name: &found.name, affinity: found.affinity() }
+        }
+        Column::DateAndTime { date, time } => {
+            Columns::DateAndTime { date: &stored(holder, date)?.name, time: &stored(holder, time)?.name }
+        }
+    };
+    let format = resolve(holder, name, event_column)?;
+    Ok(FittedEvent { place, columns, format, zone: event_column.zone, absent: &event_column.absent })
+}
+
+fn through(root: &Table, parent: &Table, on: &[(String, String)]) -> Result<(), Misfit> {
+    for (here, there) in on {
+        column(root, here)?;
+        column(parent, there)?;
+    }
+    if same(&root.name, &parent.name) {
+        return Err(Misfit::new(
+            format!("an event of {} is found through the table itself", root.name),
+            "tables that point at themselves are not supported by this version",
+        ));
+    }
+    let there: Vec<&str> = on.iter().map(|(_, there)| there.as_str()).collect();
+    if parent.is_unique(&there) {
+        return Ok(());
+    }
+    Err(Misfit::new(
+        format!("columns {there:?} of {} may hold several rows for one row of {}", parent.name, root.name),
+        "link to its primary key or to a unique index",
+    ))
+}
+
+fn resolve(holder: &Table, name: &EventName, event: &EventColumn) -> Result<Format, Misfit> {
+    let Column::One(column) = &event.column else {
+        return match event.format {
+            Format::Auto => Ok(Format::Timestamp),
+            Format::Timestamp | Format::TimestampTz | Format::Iso8601 => Ok(event.format),
+            _ => Err(Misfit::new(
+                format!("event {name} has a date and a time column in a format without a time"),
+                "leave `format` out or write \"timestamp\", \"timestamptz\" or \"iso8601\"",
+            )),
+        };
+    };
+    if event.format != Format::Auto {
+        return Ok(event.format);
+    }
+    let declared = holder.column(column).map(|column| column.declared.to_ascii_uppercase()).unwrap_or_default();
+    if declared.contains("TIMESTAMP") || declared.contains("DATETIME") {
+        Ok(Format::Timestamp)
+    } else if declared.contains("DATE") {
+        Ok(Format::Date)
+    } else {
+        Err(Misfit::new(
+            format!(
+                "the format of event {name} does not follow from the type of {}.{column} ({declared:?})",
+                holder.name
+            ),
+            "say it with `format`: date, timestamp, timestamptz, epoch-s, epoch-ms, yyyymmdd or iso8601",
+        ))
+    }
+}
+
+fn children<'a>(dataset: &'a Dataset, schema: &'a Schema, misfits: &mut Vec<Misfit>) -> Vec<FittedChild<'a>> {
+    let mut fitted = Vec::with_capacity(dataset.children.len());
+    let mut numbers = 1..;
+    for child in &dataset.children {
+        let number = if child.edge == Edge::Own { numbers.next() } else { None };
+        let found = table(schema, &child.table).and_then(|found| Ok((found, table(schema, &child.parent)?)));
+        let Some((found, parent)) = keep(found, misfits) else { continue };
+        for (here, there) in &child.on {
+            keep(column(found, here), misfits);
+            keep(column(parent, there), misfits);
+        }
+        if child.edge == Edge::Own && same(&child.table, &dataset.table) {
+            misfits.push(Misfit::new(
+                format!("table {} is its own child", dataset.table),
+                "tables that point at themselves are not supported by this version",
+            ));
+        }
+        if !same(&child.parent, &dataset.table) && !dataset.own_children().any(|own| same(&own.table, &child.parent)) {
+            misfits.push(Misfit::new(
+                format!("child {} hangs below {}, which does not move with the record", child.table, child.parent),
+                "name the dataset's table or an `own` child as its parent",
+            ));
+        }
+        let condition = child.condition.as_deref();
+        fitted.push(FittedChild { table: found, parent, on: &child.on, condition, edge: child.edge, number });
+    }
+    if let Some(table) = cycle(dataset) {
+        misfits.push(Misfit::new(format!("child {table} hangs below itself"), "children form a tree below the root"));
+    }
+    fitted
+}
+
+/// An own child that is found again above itself.
+fn cycle(dataset: &Dataset) -> Option<&str> {
+    let above = |name: &str| -> Vec<&str> {
+        dataset.own_children().filter(|child| same(&child.table, name)).map(|child| child.parent.as_str()).collect()
+    };
+    dataset.own_children().map(|child| child.table.as_str()).find(|start| {
+        let (mut seen, mut open) = (Vec::new(), above(start));
+        while let Some(next) = open.pop() {
+            if same(next, start) {
+                return true;
+            }
+            if !seen.contains(&next) {
+                seen.push(next);
+                open.extend(above(next));
+            }
+        }
+        false
+    })
+}

@@ -1,0 +1,108 @@
+//! Compares a dataset with the live schema and says everything that is wrong
+//! with it at once, each with what to do about it.
+
+use super::{
+    connection::Link,
+    failure,
+    fit::{Fitted, Misfit, Place},
+    links,
+    schema::Table,
+    sql::quote,
+};
+use crate::{
+    domain::deployment::Dataset,
+    ports::{SchemaFinding, SourceError},
+};
+
+pub(super) async fn inspect(
+    link: &mut Link,
+    dataset: &Dataset,
+    all: &[&Dataset],
+) -> Result<Vec<SchemaFinding>, SourceError> {
+    let schema = link.schema().await.map_err(failure::engine)?;
+    let fitted = match Fitted::new(dataset, &schema) {
+        Ok(fitted) => fitted,
+        Err(misfits) => return Ok(findings(dataset, true, misfits)),
+    };
+    let mut errors = Vec::new();
+    for (owner, condition) in super::conditions(&fitted) {
+        errors.extend(super::condition_misfit(link, owner, condition).await?);
+    }
+    let others = all.iter().copied().filter(|other| !std::ptr::eq(*other, dataset));
+    let links = links::judge(&fitted, &schema, others);
+    errors.extend(links.errors);
+    let mut warnings = links.warnings;
+    warnings.extend(missing_indexes(&fitted));
+    warnings.extend(triggers(&fitted));
+    warnings.extend(
+        link.kept_journal()
+            .await
+            .map_err(failure::engine)?
+            .map(|reason| Misfit::new(reason, "let the application use journal_mode WAL, DELETE or TRUNCATE")),
+    );
+    let mut found = findings(dataset, true, errors);
+    found.extend(findings(dataset, false, warnings));
+    Ok(found)
+}
+
+fn findings(dataset: &Dataset, error: bool, misfits: Vec<Misfit>) -> Vec<SchemaFinding> {
+    let finding = |misfit: Misfit| SchemaFinding {
+        dataset: dataset.table.clone(),
+        error,
+        message: misfit.message,
+        hint: misfit.hint,
+    };
+    misfits.into_iter().map(finding).collect()
+}
+
+/// Without these the same rows are found, slowly.
+fn missing_indexes(fitted: &Fitted<'_>) -> Vec<Misfit> {
+    let mut missing = Vec::new();
+    let mut wanted = |table: &Table, columns: Vec<&str>, what: String| {
+        let misfit = no_index(table, &columns, &what);
+        if !table.begins_an_index(&columns) && !missing.contains(&misfit) {
+            missing.push(misfit);
+        }
+    };
+    for (name, event) in &fitted.events {
+        let column = event.columns.first();
+        match event.place {
+            Place::Own => wanted(fitted.root, vec![column], format!("event {name}")),
+            Place::Through { table, on } => {
+                wanted(table, vec![column], format!("event {name}"));
+                let here = on.iter().map(|(here, _)| here.as_str()).collect();
+                wanted(fitted.root, here, format!("the link to {}", table.name));
+            }
+        }
+    }
+    for child in &fitted.children {
+        let here = child.on.iter().map(|(here, _)| here.as_str()).collect();
+        wanted(child.table, here, format!("the link to {}", child.parent.name));
+    }
+    missing
+}
+
+fn no_index(table: &Table, columns: &[&str], what: &str) -> Misfit {
+    let listed = columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
+    let name = quote(&format!("{}_{}", table.name, columns.join("_")));
+    Misfit::new(
+        format!("no index of {} begins with the columns of {what}: every cycle reads the whole table", table.name),
+        format!("CREATE INDEX {name} ON {} ({listed})", quote(&table.name)),
+    )
+}
+
+fn triggers(fitted: &Fitted<'_>) -> Vec<Misfit> {
+    let mut tables = fitted.tables();
+    tables.dedup_by(|one, other| one.name == other.name);
+    let named = tables.into_iter().filter(|table| !table.triggers.is_empty()).map(|table| {
+        Misfit::new(
+            format!(
+                "table {} has triggers, which run when rows move and return: {}",
+                table.name,
+                table.triggers.join(", ")
+            ),
+            "see that none of them changes rows that the record does not hold",
+        )
+    });
+    named.collect()
+}

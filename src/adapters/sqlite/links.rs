@@ -1,0 +1,146 @@
+//! Foreign keys into a dataset's tables, and what the dataset says about each.
+//!
+//! A key that nothing covers would refuse a deletion, or, with CASCADE or SET
+//! NULL, change rows that nobody sealed.
+
+use super::{
+    fit::{Fitted, Misfit},
+    schema::{ForeignKey, Schema, Table, same, same_link},
+};
+use crate::domain::deployment::{Dataset, Edge, EventPlace};
+
+/// What a dataset says about a foreign key.
+enum Cover {
+    Own,
+    /// The record moves only when no such row is left.
+    Wait,
+}
+
+/// Judgement on the foreign keys: errors, then warnings.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    pub(super) errors: Vec<Misfit>,
+    pub(super) warnings: Vec<Misfit>,
+    /// Of the errors, those by which the engine would change rows by itself.
+    pub(super) silent: Vec<Misfit>,
+}
+
+pub(super) fn judge<'d>(
+    fitted: &Fitted<'_>,
+    schema: &Schema,
+    others: impl Iterator<Item = &'d Dataset> + Clone,
+) -> Links {
+    let mut links = Links::default();
+    let mut seen: Vec<&str> = Vec::new();
+    for table in fitted.tables() {
+        if seen.contains(&table.name.as_str()) {
+            continue;
+        }
+        seen.push(&table.name);
+        for (child, key) in schema.pointing_at(&table.name) {
+            judge_one(fitted, table, child, key, others.clone(), &mut links);
+        }
+    }
+    links
+}
+
+fn judge_one<'d>(
+    fitted: &Fitted<'_>,
+    parent: &Table,
+    child: &Table,
+    key: &ForeignKey,
+    others: impl Iterator<Item = &'d Dataset>,
+    links: &mut Links,
+) {
+    let acts = !matches!(key.on_delete.as_str(), "NO ACTION" | "RESTRICT");
+    let subject = format!("{}({}) points at {}", child.name, columns(key), parent.name);
+    let mut error = |misfit: Misfit| {
+        if acts {
+            links.silent.push(misfit.clone());
+        }
+        links.errors.push(misfit);
+    };
+    if same(&child.name, &parent.name) {
+        error(Misfit::new(
+            format!("{subject}, its own table"),
+            "tables that point at themselves are not supported by this version",
+        ));
+        return;
+    }
+    // A row that moves anyway is taken along by this way too.
+    let usual = if fitted.own().any(|own| same(&own.table.name, &child.name)) { "own" } else { "wait" };
+    match cover(fitted, parent, child, key, others) {
+        None if acts => error(Misfit::new(
+            format!("{subject} with ON DELETE {}: the engine would change rows that nobody sealed", key.on_delete),
+            edge_to_add(fitted, parent, child, key, "own"),
+        )),
+        None => error(Misfit::new(
+            format!("{subject}, and no edge covers it"),
+            edge_to_add(fitted, parent, child, key, usual),
+        )),
+        Some((cover, narrowed)) => {
+            if narrowed && acts {
+                let message = format!(
+                    "{subject} with ON DELETE {}, and the edge is narrowed by `where`: other rows would be changed unsealed",
+                    key.on_delete
+                );
+                error(Misfit::new(message, "take the `where` away, or the action from the foreign key"));
+            } else if narrowed {
+                links.warnings.push(Misfit::new(
+                    format!("{subject}, and the edge is narrowed by `where`: other rows will make the batch roll back"),
+                    "take the `where` away, or see that no other rows are there",
+                ));
+            } else if acts && matches!(cover, Cover::Wait) {
+                links.warnings.push(Misfit::new(
+                    format!("{subject} with ON DELETE {}; records wait, so that it never acts here", key.on_delete),
+                    "the application itself loses these rows when it deletes a record: consider NO ACTION",
+                ));
+            }
+        }
+    }
+}
+
+/// The edge that covers a key, and whether a condition narrows it.
+fn cover<'d>(
+    fitted: &Fitted<'_>,
+    parent: &Table,
+    child: &Table,
+    key: &ForeignKey,
+    mut others: impl Iterator<Item = &'d Dataset>,
+) -> Option<(Cover, bool)> {
+    let edges = fitted.children.iter().filter(|edge| {
+        same(&edge.table.name, &child.name) && same(&edge.parent.name, &parent.name) && same_link(edge.on, &key.on)
+    });
+    // The widest edge counts.
+    if let Some(edge) = edges.min_by_key(|edge| (edge.condition.is_some(), edge.edge != Edge::Own)) {
+        let cover = if edge.edge == Edge::Own { Cover::Own } else { Cover::Wait };
+        return Some((cover, edge.condition.is_some()));
+    }
+    let through = |place: &EventPlace| match place {
+        EventPlace::Through { table, on, .. } => same(table, &parent.name) && same_link(on, &key.on),
+        EventPlace::Own(_) => false,
+    };
+    others
+        .find(|other| same(&other.table, &child.name) && other.events.values().any(through))
+        .map(|other| (Cover::Wait, other.condition.is_some()))
+}
+
+fn columns(key: &ForeignKey) -> String {
+    key.on.iter().map(|(here, _)| here.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn edge_to_add(fitted: &Fitted<'_>, parent: &Table, child: &Table, key: &ForeignKey, edge: &str) -> String {
+    let on = key.on.iter().map(|(here, there)| format!("{} = {:?}", toml_key(here), there));
+    let on = on.collect::<Vec<_>>().join(", ");
+    let parent =
+        if same(&parent.name, &fitted.root.name) { String::new() } else { format!("parent = {:?}\n", parent.name) };
+    let other =
+        if edge == "own" { "or \"wait\" if the record waits for it" } else { "or \"own\" if it moves with the record" };
+    format!("add\n[[dataset.child]]\ntable = {:?}\n{parent}on = {{ {on} }}\nedge = {edge:?}  # {other}", child.name)
+}
+
+fn toml_key(name: &str) -> String {
+    let bare =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    if bare { name.to_owned() } else { format!("{name:?}") }
+}

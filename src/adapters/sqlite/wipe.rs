@@ -1,0 +1,168 @@
+//! Erases what deleted rows leave in the database's own files: dividers in
+//! index pages, free pages, the write-ahead log.
+//!
+//! An application that writes without `secure_delete`, as is SQLite's default,
+//! leaves copies of rows in the free space of pages when they split, and deleting
+//! a row later erases the row, not its copies. So no recipe is believed: after
+//! it, the file's unused bytes are looked at (`slack`), and `Pass` says that
+//! there were none but zeros. Nothing here speaks of blocks of the file system.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    connection::Link,
+    failure, slack,
+    sql::{Sql, main_table},
+    value,
+};
+use crate::{
+    domain::{
+        deployment::WipeLevel,
+        verdict::{Finding, Verdict},
+    },
+    ports::{SourceError, Wiped},
+};
+
+pub(super) async fn wipe(link: &mut Link, tables: &[String], level: WipeLevel) -> Result<Wiped, SourceError> {
+    let row = link.one(Sql::new("SELECT sqlite_version()")).await.map_err(failure::engine)?;
+    let tool = format!("SQLite {}", value::text(&row, 0).map_err(failure::engine)?);
+    let (method, outcome) = match level {
+        WipeLevel::None => {
+            let reason = "copies may remain in free pages, index pages and the write-ahead log: nothing was wiped";
+            return Ok(Wiped { method: "none".to_owned(), tool, finding: Finding::unknown(reason) });
+        }
+        WipeLevel::Engine => engine(link, tables).await,
+        WipeLevel::Rewrite => (REWRITTEN, rewrite(link).await),
+    };
+    let finding = match outcome {
+        Ok(finding) => finding.and(leftovers(link).await.map_err(failure::engine)?),
+        Err(error) if failure::is_busy(&error) => {
+            Finding::unknown("the application holds the lock; the wipe has to be repeated")
+        }
+        Err(error) => return Err(failure::engine(error)),
+    };
+    Ok(Wiped { method: method.to_owned(), tool, finding })
+}
+
+const REINDEXED: &str = "secure_delete, REINDEX, truncating checkpoint";
+const REWRITTEN: &str = "secure_delete, VACUUM, truncating checkpoint";
+
+/// A file up to this size is rewritten in seconds, which is no longer than an
+/// application has to wait for any other writer.
+const REWRITE_AT_ONCE_BYTES_MAX: u64 = 256 << 20;
+
+/// What can be done beside the application: indexes are built anew; and where
+/// older copies remain in a file that is small enough, it is rewritten after all.
+async fn engine(link: &mut Link, tables: &[String]) -> (&'static str, Result<Finding, sqlx::Error>) {
+    let reindexed = reindex(link, tables).await;
+    match &reindexed {
+        Ok(finding) if finding.verdict == Verdict::Unknown && is_small(link) => (REWRITTEN, rewrite(link).await),
+        Ok(_) | Err(_) => (REINDEXED, reindexed),
+    }
+}
+
+fn is_small(link: &Link) -> bool {
+    link.path.metadata().is_ok_and(|file| file.len() <= REWRITE_AT_ONCE_BYTES_MAX)
+}
+
+async fn reindex(link: &mut Link, tables: &[String]) -> Result<Finding, sqlx::Error> {
+    for table in tables {
+        link.command(format!("REINDEX {}", main_table(table))).await?;
+    }
+    let finding = checkpoint(link).await?;
+    Ok(finding.and(unused(link).await?))
+}
+
+/// The rows that stay pass through a temporary file: in memory a large database
+/// would not fit. Rows that were deleted are not copied.
+async fn rewrite(link: &mut Link) -> Result<Finding, sqlx::Error> {
+    link.command("PRAGMA temp_store = FILE").await?;
+    let rewritten = link.command("VACUUM main").await;
+    link.command("PRAGMA temp_store = MEMORY").await?;
+    rewritten?;
+    let finding = checkpoint(link).await?;
+    Ok(finding.and(unused(link).await?))
+}
+
+/// Looks at every byte of the file that nothing uses, while a read transaction
+/// keeps it as it is.
+async fn unused(link: &mut Link) -> Result<Finding, sqlx::Error> {
+    link.begin_reading().await?;
+    let found = search(link).await;
+    link.roll_back().await?;
+    found
+}
+
+async fn search(link: &mut Link) -> Result<Finding, sqlx::Error> {
+    // Only a statement takes the snapshot that `BEGIN` announces.
+    link.one(Sql::new("SELECT count(*) FROM sqlite_schema")).await?;
+    // With an empty log no checkpoint can change the file under a reader.
+    if !is_empty(&beside(&link.path, "-wal"))? || !is_empty(&beside(&link.path, "-journal"))? {
+        return Ok(Finding::unknown(
+            "the application wrote while its file was to be searched; the wipe has to be repeated",
+        ));
+    }
+    let path = link.path.clone();
+    let reason = match tokio::task::spawn_blocking(move || slack::search(&path)).await {
+        Ok(Ok(slack)) if slack.dirty_bytes() == 0 => return Ok(Finding::pass()),
+        Ok(Ok(slack)) => format!(
+            "{} bytes in unused parts of {} of {} pages are left of earlier writes, and may be copies of deleted rows; \
+             hint: wipe = \"rewrite\"",
+            slack.dirty_bytes(),
+            slack.dirty_pages(),
+            slack.pages
+        ),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => format!("the database file could not be searched: {error}"),
+    };
+    Ok(Finding::unknown(reason))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn is_empty(path: &Path) -> Result<bool, sqlx::Error> {
+    match path.metadata() {
+        Ok(file) => Ok(file.len() == 0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(sqlx::Error::Io(error)),
+    }
+}
+
+/// A reader makes a checkpoint do less than asked, without an error: only its
+/// result says so.
+async fn checkpoint(link: &mut Link) -> Result<Finding, sqlx::Error> {
+    let mode = link.pragma_text("main.journal_mode").await?;
+    match mode.as_str() {
+        "wal" => {
+            let row = link.pragma("main.wal_checkpoint(TRUNCATE)").await?;
+            if value::integer(&row, 0)? == 0 {
+                return Ok(Finding::pass());
+            }
+            Ok(Finding::unknown("a reader holds the write-ahead log, which keeps old pages until it is truncated"))
+        }
+        "delete" | "truncate" => Ok(Finding::pass()),
+        other => Ok(Finding::unknown(format!("journal_mode {other} keeps old pages or does not say where they are"))),
+    }
+}
+
+/// What no recipe reaches.
+async fn leftovers(link: &mut Link) -> Result<Finding, sqlx::Error> {
+    let mut finding = Finding::pass();
+    if link.pragma_integer("main.secure_delete").await? != 1 {
+        finding = finding.and(Finding::unknown("secure_delete was not on"));
+    }
+    if let Some(reason) = link.kept_journal().await? {
+        finding = finding.and(Finding::unknown(reason));
+    }
+    if link.schema().await?.key_samples {
+        finding = finding.and(Finding::unknown("sqlite_stat4 keeps samples of index keys until the next ANALYZE"));
+    }
+    Ok(finding)
+}

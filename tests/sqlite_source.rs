@@ -1,0 +1,14 @@
+//! SQLite as a source, against real files: what is taken is what was there, what
+//! is undone was never gone, what is wiped is in no file.
+
+#[cfg(test)]
+mod sqlite_source {
+    mod bytes;
+    mod counts;
+    mod failures;
+    mod fixture;
+    mod inspection;
+    mod relations;
+    mod restoring;
+    mod wiping;
+}
