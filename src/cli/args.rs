@@ -1,0 +1,206 @@
+//! The command line as it is typed.
+
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Carries out a published retention table: separates due records into an
+/// encrypted vault, destroys them irreversibly when their period is over, and
+/// proves it.
+#[derive(Debug, Parser)]
+#[command(name = "retentiond", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "First look: `retentiond demo`. Exit codes are in the README and in `retentiond help run`.")]
+pub struct Cli {
+    /// The deployment file.
+    #[arg(long, global = true, value_name = "FILE", default_value = "config/retentiond.toml")]
+    pub config: PathBuf,
+
+    /// Work as if it were this instant (RFC 3339, or a local date or time in the
+    /// policy's zone). For commands that write, only in a simulation.
+    #[arg(long, global = true, value_name = "INSTANT")]
+    pub now: Option<String>,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows the whole job on a database made for it, in seconds.
+    Demo(DemoArgs),
+    /// Creates vault, keystore and ledger, and adopts the policy.
+    Init(InitArgs),
+    /// Checks both files, and the databases against them.
+    Check(CheckArgs),
+    /// Counts what a cycle would do; cannot write.
+    Plan(PlanArgs),
+    /// Runs one cycle now.
+    Run(RunArgs),
+    /// Says what was done last, what is open and what comes next.
+    Status(FormatArgs),
+    /// Puts a person's separated records back while they are not due.
+    Restore(RestoreArgs),
+    /// Reads and verifies the ledger.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub struct FormatArgs {
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Folder for the demo's files; must not exist yet or be one of an earlier demo.
+    #[arg(long, value_name = "DIR", default_value = "retentiond-demo")]
+    pub dir: PathBuf,
+    /// Members of the demo's service.
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(50..=1_000_000))]
+    pub members: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Accept `--now` from every command, on record: for trials, never for real data.
+    #[arg(long)]
+    pub simulation: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Check the files only.
+    #[arg(long)]
+    pub offline: bool,
+    #[command(flatten)]
+    pub output: FormatArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    Overdue,
+    Anomaly,
+    Waiting,
+    Guard,
+    Any,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Plan one rule only.
+    #[arg(long, value_name = "ID")]
+    pub rule: Option<String>,
+    /// Also write the plan (JSON) to this file, for `run --plan`.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// End with code 1 if the plan has any of these.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub fail_on: Vec<FailOn>,
+    #[command(flatten)]
+    pub output: FormatArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum GuardName {
+    RowsMax,
+    TableShareMax,
+    MedianFactor,
+    ClockJumpMax,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = exit_codes())]
+pub struct RunArgs {
+    /// Run one rule only.
+    #[arg(long, value_name = "ID", conflicts_with = "plan")]
+    pub rule: Option<String>,
+    /// Run exactly this reviewed plan; refused if the data changed since.
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// Let the reviewed plan pass this guard, on record.
+    #[arg(long, value_name = "NAME", requires = "plan", requires = "by")]
+    pub accept_guard: Vec<GuardName>,
+    /// Who reviewed the plan.
+    #[arg(long, value_name = "NAME", requires = "plan")]
+    pub by: Option<String>,
+    #[command(flatten)]
+    pub output: FormatArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("who").required(true).args(["subject", "key"]))]
+pub struct RestoreArgs {
+    /// The person, as the dataset's `subject` column writes it.
+    #[arg(long, value_name = "S")]
+    pub subject: Option<String>,
+    /// Only records of this rule.
+    #[arg(long, value_name = "ID")]
+    pub rule: Option<String>,
+    /// One record by its key; a composite key is a JSON array of its columns.
+    #[arg(long, value_name = "K", requires = "rule")]
+    pub key: Option<String>,
+    /// Who asks for it.
+    #[arg(long, value_name = "NAME", value_parser = not_blank)]
+    pub by: String,
+    /// Why; stands in the ledger.
+    #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+    pub reason: String,
+    /// Leave the column of the event that moved the records as it was.
+    #[arg(long)]
+    pub keep_event: bool,
+    #[command(flatten)]
+    pub output: FormatArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Checks every line, tile and checkpoint.
+    Verify(VerifyArgs),
+    /// Prints the entries.
+    List(ListArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// A checkpoint that was kept elsewhere; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub known: Vec<PathBuf>,
+    /// Report silence between two entries that is longer than this.
+    #[arg(long, value_name = "SPAN")]
+    pub max_silence: Option<String>,
+    #[command(flatten)]
+    pub output: FormatArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// From this date on.
+    #[arg(long, value_name = "DATE")]
+    pub from: Option<NaiveDate>,
+    /// Up to and with this date.
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<NaiveDate>,
+    /// Entries of this type only, such as `destroy.outcome`.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub kind: Option<String>,
+    #[command(flatten)]
+    pub output: FormatArgs,
+}
+
+fn not_blank(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+fn exit_codes() -> String {
+    let lines = super::exit::Exit::ALL.map(|exit| format!("  {:>2}  {}", exit.code(), exit.meaning()));
+    format!("Exit codes:\n{}", lines.join("\n"))
+}

@@ -1,0 +1,115 @@
+//! The command line: parses, opens what a command needs, prints what came out,
+//! and ends with the right code.
+
+mod args;
+mod check;
+mod demo;
+mod error;
+pub mod exit;
+mod init;
+mod instant;
+mod ledger;
+mod open;
+mod output;
+mod plan;
+mod progress;
+mod restore;
+mod run;
+mod status;
+
+use clap::{
+    Parser,
+    error::{ContextKind, ContextValue},
+};
+use tracing_subscriber::EnvFilter;
+
+use args::{Cli, Command, LedgerCommand};
+use error::CommandError;
+use exit::Exit;
+
+/// Hardens the process and runs the command.
+pub fn start() -> Exit {
+    if let Err(error) = crate::adapters::process::harden() {
+        drop(output::note(&format!("retentiond: the process cannot be hardened: {error}")));
+        return Exit::StateUnknown;
+    }
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(main()),
+        Err(error) => {
+            drop(output::note(&format!("retentiond: cannot start: {error}")));
+            Exit::StateUnknown
+        }
+    }
+}
+
+/// Parses the command line, carries the command out, and says how it ended.
+async fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error),
+    };
+    log_to_stderr();
+    match dispatch(&cli).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            // Where even stderr is closed, the code has to say it.
+            drop(output::note(&format!("retentiond: {}", error.message)));
+            error.exit
+        }
+    }
+}
+
+/// Commands that the design has and this version has not.
+const LATER: [&str; 13] = [
+    "daemon",
+    "policy",
+    "hold",
+    "read",
+    "approve",
+    "confirm",
+    "report",
+    "explain",
+    "grants",
+    "schema",
+    "completions",
+    "man",
+    "residue",
+];
+
+/// Prints what is wrong with the command line, or the help that it asked for.
+fn explain(error: &clap::Error) -> Exit {
+    let unknown = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(name)) => LATER.iter().find(|later| *later == name),
+        _ => None,
+    };
+    let printed = match unknown {
+        Some(later) => output::note(&format!("retentiond: `{later}` is not in this version yet")),
+        None => error.print(),
+    };
+    if printed.is_err() || error.use_stderr() { Exit::Usage } else { Exit::Done }
+}
+
+async fn dispatch(cli: &Cli) -> Result<Exit, CommandError> {
+    match &cli.command {
+        Command::Demo(args) => demo::demo(args).await,
+        Command::Init(args) => init::init(cli, args).await,
+        Command::Check(args) => check::check(cli, args).await,
+        Command::Plan(args) => plan::plan(cli, args).await,
+        Command::Run(args) => run::run(cli, args).await,
+        Command::Status(args) => status::status(cli, args).await,
+        Command::Restore(args) => restore::restore(cli, args).await,
+        Command::Ledger(LedgerCommand::Verify(args)) => ledger::verify(cli, args),
+        Command::Ledger(LedgerCommand::List(args)) => ledger::list(cli, args),
+    }
+}
+
+/// Logs are for operators: to stderr, warnings and worse unless asked otherwise.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("RETENTIOND_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(output::coloured())
+        .without_time()
+        .init();
+}

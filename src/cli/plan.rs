@@ -1,0 +1,152 @@
+//! `plan`: the dry run. Opens everything read-only and has no way to write but
+//! the file that `--out` names.
+
+use std::fs;
+
+use super::{
+    args::{Cli, FailOn, Format, PlanArgs},
+    error::CommandError,
+    exit::Exit,
+    open, output,
+};
+use crate::{
+    domain::{
+        census::AnomalyKind,
+        id::RuleId,
+        plan::{Item, Plan},
+    },
+    flow::plan::{Planned, plan as make_plan},
+};
+
+pub async fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit, CommandError> {
+    let settings = open::settings(cli)?;
+    let mut reading = open::reading(&settings).await?;
+    let clock = open::reading_clock(cli, &settings)?;
+    let rule = args.rule.as_deref().map(|id| open::rule(&settings, id)).transpose()?;
+    let planned = make(&settings, &mut reading, &clock, rule.as_ref()).await?;
+    let initialised = reading.ledger.is_some();
+    reading.close().await?;
+    if let Some(path) = &args.out {
+        let text = serde_json::to_string_pretty(&planned.plan)?;
+        fs::write(path, text + "\n").map_err(|error| {
+            CommandError::new(Exit::Failed, format!("{} cannot be written: {error}", path.display()))
+        })?;
+    }
+    match args.output.format {
+        Format::Json => output::json(&planned.plan)?,
+        Format::Text => output::data(&text(&planned.plan))?,
+    }
+    if !initialised {
+        output::note("note: nothing is initialised here yet; hint: `retentiond init` comes before `run`")?;
+    }
+    for failed in &planned.failed {
+        let dataset = failed.dataset.as_deref().unwrap_or_default();
+        output::note(&format!("retentiond: rule {} ({dataset}): {}", failed.rule, failed.failure))?;
+    }
+    Ok(exit(&planned, &args.fail_on))
+}
+
+async fn make(
+    settings: &crate::settings::Settings,
+    reading: &mut open::Reading,
+    clock: &impl crate::ports::Clock,
+    rule: Option<&RuleId>,
+) -> Result<Planned, CommandError> {
+    let mut sources = open::scans(settings).await;
+    let book = open::rulebook(settings, reading.simulation());
+    let buckets = reading.buckets().await?;
+    Ok(make_plan(&book, &mut sources, &buckets, &reading.history(), clock.read(), rule).await?)
+}
+
+fn exit(planned: &Planned, fail_on: &[FailOn]) -> Exit {
+    let unreachable = |failure: &crate::ports::Failure| matches!(failure, crate::ports::Failure::Unreachable(_));
+    if planned.failed.iter().any(|failed| unreachable(&failed.failure)) {
+        return Exit::Unreachable;
+    }
+    if !planned.failed.is_empty() || fail_on.iter().any(|condition| matches(&planned.plan, *condition)) {
+        return Exit::Failed;
+    }
+    Exit::Done
+}
+
+fn matches(plan: &Plan, condition: FailOn) -> bool {
+    match condition {
+        FailOn::Overdue => plan.overdue() > 0,
+        FailOn::Anomaly => !plan.anomalies.is_empty(),
+        FailOn::Waiting => plan.waiting() > 0,
+        FailOn::Guard => !plan.guards.is_empty(),
+        FailOn::Any => {
+            [FailOn::Overdue, FailOn::Anomaly, FailOn::Waiting, FailOn::Guard].iter().any(|one| matches(plan, *one))
+        }
+    }
+}
+
+/// The plan for people.
+pub fn text(plan: &Plan) -> String {
+    let mut parts = vec![format!(
+        "plan at {}{}, policy version {} ({})",
+        plan.now.to_rfc3339(),
+        if plan.simulation { " (SIMULATION)" } else { "" },
+        plan.policy.version,
+        plan.policy.digest
+    )];
+    let header = ["rule", "does", "dataset", "rows", "with them", "waiting", "overdue", "oldest"];
+    parts.push(output::table(&header, 3, plan.items.iter().filter_map(row).collect()));
+    if plan.rows() == 0 {
+        parts.push("nothing is due".to_owned());
+    }
+    for anomaly in &plan.anomalies {
+        parts.push(format!(
+            "anomaly: {} of {} whose {} {}; never moved, reported until a person settles it",
+            output::plural(anomaly.rows, "row"),
+            anomaly.dataset,
+            anomaly.event,
+            what_is_wrong(anomaly.kind)
+        ));
+    }
+    for hit in &plan.guards {
+        parts.push(format!(
+            "guard: {} of rule {} is {} and the plan has {}; `run` refuses the rule unless a reviewed plan accepts it",
+            hit.guard, hit.rule, hit.limit, hit.value
+        ));
+    }
+    parts.push(format!("digest {}", plan.digest));
+    parts.join("\n")
+}
+
+const fn what_is_wrong(kind: AnomalyKind) -> &'static str {
+    match kind {
+        AnomalyKind::Missing => "is missing",
+        AnomalyKind::Malformed => "cannot be read",
+        AnomalyKind::Ancient => "is absurdly old",
+        AnomalyKind::Future => "lies in the future",
+        AnomalyKind::Orphan => "stands in a row that does not exist",
+    }
+}
+
+fn row(item: &Item) -> Option<Vec<String>> {
+    let count = output::count;
+    match item {
+        Item::Separate(item) if item.rows + item.waiting + item.overdue > 0 => Some(vec![
+            item.rule.to_string(),
+            "separate".to_owned(),
+            item.dataset.clone(),
+            count(item.rows),
+            count(item.children.values().sum()),
+            count(item.waiting),
+            count(item.overdue),
+            item.oldest.map_or_else(String::new, |date| date.to_string()),
+        ]),
+        Item::Destroy(item) if item.rows + item.waiting + item.overdue > 0 => Some(vec![
+            item.rule.to_string(),
+            "destroy".to_owned(),
+            format!("{} buckets", count(item.buckets)),
+            count(item.rows),
+            String::new(),
+            count(item.waiting),
+            count(item.overdue),
+            String::new(),
+        ]),
+        _ => None,
+    }
+}

@@ -1,0 +1,108 @@
+//! `run`: one cycle now.
+
+use std::{fs, path::Path};
+
+use super::{
+    args::{Cli, Format, GuardName, RunArgs},
+    error::CommandError,
+    exit::Exit,
+    open, output,
+    progress::TerminalProgress,
+};
+use crate::{
+    domain::{guard::Guard, plan::Plan},
+    flow::run::{Instructions, Report, run as run_cycle},
+    ports::Failure,
+};
+
+pub async fn run(cli: &Cli, args: &RunArgs) -> Result<Exit, CommandError> {
+    let settings = open::settings(cli)?;
+    let reviewed = args.plan.as_deref().map(read_plan).transpose()?;
+    let rule = args.rule.as_deref().map(|id| open::rule(&settings, id)).transpose()?;
+    let accepted: Vec<Guard> = args.accept_guard.iter().map(|name| guard(*name)).collect();
+    let mut writing = open::writing(cli, &settings).await?;
+    let mut sources = open::sources(&settings).await;
+    let book = open::rulebook(&settings, writing.simulation);
+    let instructions =
+        Instructions { rule: rule.as_ref(), reviewed: reviewed.as_ref(), accepted: &accepted, by: args.by.as_deref() };
+    let mut progress = TerminalProgress::default();
+    let result =
+        run_cycle(&book, &mut sources, &mut writing.custody, &writing.clock, &instructions, &mut progress).await;
+    if let (Err(Failure::Refused(reason)), Format::Json) = (&result, args.output.format) {
+        let now = open::now(&writing.clock);
+        output::json(&Report::of_refusal(&book, now, writing.custody.run(), reason.clone()))?;
+    }
+    let report = result?;
+    writing.close().await?;
+    match args.output.format {
+        Format::Json => output::json(&report)?,
+        Format::Text => output::data(&text(&report))?,
+    }
+    Ok(exit(&report))
+}
+
+fn read_plan(path: &Path) -> Result<Plan, CommandError> {
+    let refuse = |reason: String| {
+        let hint = "hint: `retentiond plan --out FILE` makes one";
+        CommandError::new(Exit::Usage, format!("{} is no plan: {reason}; {hint}", path.display()))
+    };
+    let text = fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))
+}
+
+const fn guard(name: GuardName) -> Guard {
+    match name {
+        GuardName::RowsMax => Guard::RowsMax,
+        GuardName::TableShareMax => Guard::TableShareMax,
+        GuardName::MedianFactor => Guard::MedianFactor,
+        GuardName::ClockJumpMax => Guard::ClockJumpMax,
+    }
+}
+
+/// A refused rule weighs more than a failed one: somebody has to decide.
+pub fn exit(report: &Report) -> Exit {
+    if !report.refused.is_empty() {
+        return Exit::Refused;
+    }
+    if !report.failed.is_empty() && report.failed.iter().all(|failed| failed.unreachable) {
+        return Exit::Unreachable;
+    }
+    let failed = !report.failed.is_empty() || report.verdict == crate::domain::verdict::Verdict::Fail;
+    if failed { Exit::Failed } else { Exit::Done }
+}
+
+/// The report for people.
+pub fn text(report: &Report) -> String {
+    let simulation = if report.simulation { " (SIMULATION)" } else { "" };
+    let mut lines = vec![format!("run {} at {}{simulation}", report.run, report.now.to_rfc3339())];
+    for item in &report.separated {
+        let rows = output::count(item.rows);
+        lines.push(format!("separated  {:<15} {rows} of {}{}", item.rule, item.dataset, with(&item.children)));
+    }
+    for item in &report.destroyed {
+        let (rows, buckets) = (output::count(item.rows), output::count(item.buckets));
+        lines.push(format!("destroyed  {:<15} {rows} in {buckets} buckets{}", item.rule, with(&item.children)));
+    }
+    for item in &report.failed {
+        lines.push(format!("failed     {:<15} {}", item.rule, item.reason));
+    }
+    for item in &report.refused {
+        lines.push(format!("refused    {:<15} {}", item.rule.as_ref().map_or("", |rule| rule.as_str()), item.reason));
+    }
+    if report.separated.is_empty() && report.destroyed.is_empty() {
+        lines.push("nothing moved, nothing was destroyed".to_owned());
+    }
+    let verdict = serde_json::to_value(report.verdict).ok();
+    lines.push(format!("verdict    {}", verdict.as_ref().and_then(|verdict| verdict.as_str()).unwrap_or_default()));
+    lines.extend(report.reasons.iter().map(|reason| format!("           because {reason}")));
+    lines.join("\n")
+}
+
+fn with(children: &std::collections::BTreeMap<String, u64>) -> String {
+    let parts: Vec<String> = children
+        .iter()
+        .filter(|(_, rows)| **rows > 0)
+        .map(|(table, rows)| format!("{} {table}", output::count(*rows)))
+        .collect();
+    if parts.is_empty() { String::new() } else { format!(", with {}", parts.join(", ")) }
+}

@@ -1,0 +1,224 @@
+//! `status`: what was done last, what is open, what comes next. Read-only.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{
+    args::{Cli, Format, FormatArgs},
+    error::CommandError,
+    exit::Exit,
+    open, output,
+};
+use crate::{
+    domain::{
+        destroy::BucketFacts,
+        id::{Digest, RuleId, RunId},
+        ledger::history::History,
+        verdict::Verdict,
+    },
+    flow::rulebook::Rulebook,
+    settings::Settings,
+};
+
+#[derive(Debug, Serialize)]
+struct Status {
+    now: String,
+    initialised: bool,
+    simulation: bool,
+    policy: PolicyState,
+    last_run: Option<LastRun>,
+    open: OpenIntents,
+    vault: Vec<RuleState>,
+    ledger: Option<LedgerState>,
+}
+
+#[derive(Debug, Serialize)]
+struct PolicyState {
+    version: String,
+    digest: Digest,
+    /// The rules file is the policy that was adopted.
+    adopted: bool,
+    /// A reviewed plan was run under it, so that cycles run by themselves.
+    reviewed: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct LastRun {
+    run: RunId,
+    time: DateTime<Utc>,
+    verdict: Verdict,
+    separated: u64,
+    destroyed: u64,
+    failed: Vec<RuleId>,
+    refused: Vec<RuleId>,
+}
+
+#[derive(Debug, Serialize)]
+struct OpenIntents {
+    separations: usize,
+    restorations: usize,
+    destructions: usize,
+    wipes: usize,
+}
+
+/// What the vault holds of one rule.
+#[derive(Debug, Serialize)]
+struct RuleState {
+    rule: RuleId,
+    buckets: u64,
+    records: u64,
+    bytes: u64,
+    due: u64,
+    overdue: u64,
+    /// Records that become due within the next 30 days.
+    due_in_30_days: u64,
+    next_due: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Serialize)]
+struct LedgerState {
+    entries: u64,
+    root: Digest,
+    last: Option<DateTime<Utc>>,
+}
+
+pub async fn status(cli: &Cli, args: &FormatArgs) -> Result<Exit, CommandError> {
+    let settings = open::settings(cli)?;
+    let mut reading = open::reading(&settings).await?;
+    let now = open::now(&open::reading_clock(cli, &settings)?);
+    let history = reading.history();
+    let book = open::rulebook(&settings, reading.simulation());
+    let buckets = reading.buckets().await?;
+    let status = Status {
+        now: open::local(now, &settings),
+        initialised: reading.ledger.is_some(),
+        simulation: reading.simulation(),
+        policy: policy(&settings, &history),
+        last_run: last_run(&history),
+        open: OpenIntents {
+            separations: history.open_separations.len(),
+            restorations: history.open_restores.len(),
+            destructions: history.open_destructions.len(),
+            wipes: history.open_wipes.len(),
+        },
+        vault: rules(&book, &buckets, now),
+        ledger: reading.ledger.as_ref().map(|ledger| LedgerState {
+            entries: ledger.head.size,
+            root: ledger.head.root,
+            last: history.last_time,
+        }),
+    };
+    reading.close().await?;
+    match args.format {
+        Format::Json => output::json(&status)?,
+        Format::Text => output::data(&text(&status, &settings))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn policy(settings: &Settings, history: &History) -> PolicyState {
+    PolicyState {
+        version: settings.policy.version.clone(),
+        digest: settings.digest,
+        adopted: history.policy.as_ref().is_some_and(|policy| policy.digest == settings.digest),
+        reviewed: history.reviewed == Some(settings.digest),
+    }
+}
+
+fn last_run(history: &History) -> Option<LastRun> {
+    history.last_finished.clone().map(|run| LastRun {
+        run: run.run,
+        time: run.time,
+        verdict: run.verdict,
+        separated: run.separated,
+        destroyed: run.destroyed,
+        failed: run.failed,
+        refused: run.refused,
+    })
+}
+
+fn rules(book: &Rulebook<'_>, buckets: &[BucketFacts], now: DateTime<Utc>) -> Vec<RuleState> {
+    let soon = now + chrono::TimeDelta::days(30);
+    let of_rule = |rule: &crate::domain::policy::Rule| {
+        let id = rule.id.clone();
+        let mut state = RuleState {
+            rule: id,
+            buckets: 0,
+            records: 0,
+            bytes: 0,
+            due: 0,
+            overdue: 0,
+            due_in_30_days: 0,
+            next_due: None,
+        };
+        for facts in buckets.iter().filter(|facts| facts.bucket.rule == rule.id) {
+            let term = book.calendar.term(rule, facts.bucket.date);
+            state.buckets += 1;
+            state.records += facts.records;
+            state.bytes += facts.bytes;
+            if term.is_due(now) {
+                state.due += facts.records;
+            } else {
+                state.due_in_30_days += if term.due <= soon { facts.records } else { 0 };
+                state.next_due = Some(state.next_due.map_or(term.due, |next| next.min(term.due)));
+            }
+            state.overdue += if term.is_overdue(now) { facts.records } else { 0 };
+        }
+        state
+    };
+    book.policy.rules.iter().map(of_rule).collect()
+}
+
+fn text(status: &Status, settings: &Settings) -> String {
+    let simulation = if status.simulation { " (SIMULATION)" } else { "" };
+    let mut lines = vec![format!("now        {}{simulation}", status.now)];
+    lines.push(policy_line(status));
+    if !status.initialised {
+        lines.push("vault      none yet; hint: `retentiond init`".to_owned());
+        return lines.join("\n");
+    }
+    lines.push(status.last_run.as_ref().map_or_else(
+        || "last run   none".to_owned(),
+        |run| {
+            format!(
+                "last run   {}: {} separated, {} destroyed, {} rules failed, {} refused",
+                open::local(run.time, settings),
+                output::count(run.separated),
+                output::count(run.destroyed),
+                run.failed.len(),
+                run.refused.len()
+            )
+        },
+    ));
+    let open = &status.open;
+    let open_count = open.separations + open.restorations + open.destructions + open.wipes;
+    lines.push(if open_count == 0 {
+        "open       nothing".to_owned()
+    } else {
+        format!(
+            "open       {} separations, {} restorations, {} destructions, {} wipes; the next `run` settles them first",
+            open.separations, open.restorations, open.destructions, open.wipes
+        )
+    });
+    if let Some(ledger) = &status.ledger {
+        lines.push(format!("ledger     {} entries, root {}", output::count(ledger.entries), ledger.root));
+    }
+    let header = ["in the vault", "next due", "buckets", "records", "due", "overdue", "due in 30 days"];
+    let rows = status.vault.iter().map(|rule| {
+        let numbers = [rule.buckets, rule.records, rule.due, rule.overdue, rule.due_in_30_days];
+        let next = rule.next_due.map_or_else(String::new, |due| open::local(due, settings));
+        [rule.rule.to_string(), next].into_iter().chain(numbers.map(output::count)).collect()
+    });
+    lines.push(output::table(&header, 2, rows.collect()));
+    lines.join("\n")
+}
+
+fn policy_line(status: &Status) -> String {
+    let state = match (status.initialised, status.policy.adopted, status.policy.reviewed) {
+        (false, ..) => "not adopted yet",
+        (true, false, _) => "CHANGED since it was adopted: nothing is done under it",
+        (true, true, false) => "in force; waits for a reviewed plan (`plan --out FILE`, then `run --plan FILE`)",
+        (true, true, true) => "in force",
+    };
+    format!("policy     version {}, {state}", status.policy.version)
+}

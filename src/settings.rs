@@ -1,0 +1,185 @@
+//! Files, paths and secrets of a deployment: the step from texts that the domain
+//! has checked to things that exist on this host.
+
+use std::{
+    env, fs, io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroizing;
+
+use crate::domain::{
+    deployment::{self, Deployment, Secret, Source},
+    diagnostic::{Checked, Report},
+    id::Digest,
+    policy::{self, Policy},
+};
+
+/// Both files, checked, with the folder that relative paths start from.
+#[derive(Debug)]
+pub struct Settings {
+    pub policy: Policy,
+    pub digest: Digest,
+    pub deployment: Deployment,
+    /// Findings that do not stop anything.
+    pub warnings: Vec<Report>,
+    base: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("{path} cannot be read: {reason}")]
+    Unreadable { path: String, reason: io::Error },
+    #[error("{path} may be changed by others than its owner (mode {mode:o}); hint: chmod go-w {path}")]
+    Writable { path: String, mode: u32 },
+    /// Everything that is wrong with both files.
+    #[error("{}", reports.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Wrong { reports: Vec<Report> },
+    #[error("{0}")]
+    Place(String),
+    #[error("secret {what} cannot be had: {reason}")]
+    Secret { what: String, reason: String },
+}
+
+/// Loads the deployment file and the rules file that it names.
+pub fn load(config: &Path) -> Result<Settings, SettingsError> {
+    let deployment_text = read(config)?;
+    let base = config.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let shown = config.display().to_string();
+    // The rules file is named by the deployment file; when that one is broken
+    // elsewhere, what it says of the rules file still counts.
+    let Some(policy_path) = deployment::policy_path(&deployment_text) else {
+        let reports = deployment::read(&shown, &deployment_text, None).err().into_iter().collect();
+        return Err(SettingsError::Wrong { reports });
+    };
+    let policy_path = base.join(policy_path);
+    let policy_text = read(&policy_path)?;
+    let policy = policy::read(&policy_path.display().to_string(), &policy_text);
+    let deployment = deployment::read(&shown, &deployment_text, policy.as_ref().ok().map(|checked| &checked.value));
+    match (policy, deployment) {
+        (Ok(policy), Ok(deployment)) => assemble(policy, deployment, base),
+        (policy, deployment) => {
+            Err(SettingsError::Wrong { reports: policy.err().into_iter().chain(deployment.err()).collect() })
+        }
+    }
+}
+
+fn assemble(
+    policy: Checked<Policy>,
+    deployment: Checked<Deployment>,
+    base: PathBuf,
+) -> Result<Settings, SettingsError> {
+    let digest = policy.value.digest().map_err(|error| SettingsError::Place(error.to_string()))?;
+    let warnings = [policy.warnings, deployment.warnings];
+    let warnings = warnings.into_iter().filter(|report| !report.findings.is_empty()).collect();
+    let settings = Settings { policy: policy.value, digest, deployment: deployment.value, warnings, base };
+    settings.refuse_shared_file()?;
+    Ok(settings)
+}
+
+/// Reads a file that decides what is destroyed: nobody but its owner may be able
+/// to change it.
+fn read(path: &Path) -> Result<String, SettingsError> {
+    let shown = || path.display().to_string();
+    let unreadable = |reason| SettingsError::Unreadable { path: shown(), reason };
+    let mode = fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o7777;
+    if mode & 0o022 != 0 {
+        return Err(SettingsError::Writable { path: shown(), mode });
+    }
+    fs::read_to_string(path).map_err(unreadable)
+}
+
+impl Settings {
+    pub fn state_dir(&self) -> PathBuf {
+        self.base.join(&self.deployment.state_dir)
+    }
+
+    pub fn ledger_dir(&self) -> PathBuf {
+        self.state_dir().join("ledger")
+    }
+
+    pub fn signing_key(&self) -> PathBuf {
+        self.state_dir().join("ledger.key")
+    }
+
+    pub fn keyring_dir(&self) -> PathBuf {
+        self.state_dir().join("keys")
+    }
+
+    pub fn kek_file(&self) -> PathBuf {
+        self.state_dir().join("kek")
+    }
+
+    pub fn lock_file(&self) -> PathBuf {
+        self.state_dir().join("lock")
+    }
+
+    pub fn vault_path(&self) -> PathBuf {
+        self.sqlite_path(&self.deployment.vault_url)
+    }
+
+    pub fn source_path(&self, source: &Source) -> PathBuf {
+        self.sqlite_path(&source.url)
+    }
+
+    /// A path of the deployment file, which starts from the folder of that file.
+    pub fn beside(&self, path: &str) -> PathBuf {
+        self.base.join(path)
+    }
+
+    /// `sqlite://shop.db` is beside the configuration, `sqlite:///srv/shop.db` is
+    /// absolute.
+    fn sqlite_path(&self, url: &str) -> PathBuf {
+        self.base.join(url.trim_start_matches("sqlite://"))
+    }
+
+    /// A vault in its source's own file would be destroyed with it, and a mistake
+    /// in either would reach the other.
+    fn refuse_shared_file(&self) -> Result<(), SettingsError> {
+        let vault = self.vault_path();
+        let shared = self.deployment.sources.iter().find(|source| same_file(&vault, &self.source_path(source)));
+        shared.map_or(Ok(()), |source| {
+            Err(SettingsError::Place(format!(
+                "the vault and source {} are the same file, {}; hint: give [vault] url a file of its own",
+                source.name,
+                vault.display()
+            )))
+        })
+    }
+
+    /// The bytes behind a reference.
+    pub fn secret(&self, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, SettingsError> {
+        let refuse = |what: &str, reason: String| SettingsError::Secret { what: what.to_owned(), reason };
+        let file = |name: &str, path: PathBuf| {
+            fs::read(path).map(Zeroizing::new).map_err(|error| refuse(name, error.to_string()))
+        };
+        match secret {
+            Secret::File(path) => file(path, self.beside(path)),
+            Secret::Credential(name) => {
+                let folder = env::var_os("CREDENTIALS_DIRECTORY");
+                let missing = || refuse(name, "not run by systemd with LoadCredential=".to_owned());
+                file(name, PathBuf::from(folder.ok_or_else(missing)?).join(name))
+            }
+            Secret::Env(name) => {
+                let value = env::var(name).map_err(|error| refuse(name, error.to_string()))?;
+                Ok(Zeroizing::new(value.into_bytes()))
+            }
+        }
+    }
+}
+
+/// True for one file under two names: links are followed, and a file that does
+/// not exist yet is known by its folder.
+fn same_file(one: &Path, other: &Path) -> bool {
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => place(one) == place(other),
+    }
+}
+
+fn place(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    path.file_name().map_or_else(|| folder.clone(), |name| folder.join(name))
+}
