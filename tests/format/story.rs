@@ -1,0 +1,162 @@
+//! The ledger of the worked example: every type of entry at least once, in an
+//! order in which a program writes them, run by run.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use retentiond::domain::{
+    deployment::WipeLevel,
+    id::{Digest, RuleId, RunId},
+    ledger::event::{
+        DestroyIntent, DestroyOutcome, DestroyResult, Event, RestoreIntent, RestoreResult, SeparateIntent,
+        SeparateResult,
+    },
+    selection::Cause,
+    verdict::{Finding, Verdict},
+};
+
+use crate::example::{BATCH, ORIGIN, at, batch_digest, children, restored_digest, rule, withdrawn};
+
+/// What one command appended: each inner list at once.
+pub struct Command {
+    pub run: RunId,
+    pub time: DateTime<Utc>,
+    pub appends: Vec<Vec<Event>>,
+}
+
+const ON_FLASH: &str = "the root lay on flash, and flash may keep old copies of a block";
+const RESTORATION: &str = "019aa000-0000-7000-8000-000000000004.1";
+const DESTRUCTION: &str = "019aa000-0000-7000-8000-000000000005.1";
+
+fn command(number: u8, time: &str, appends: Vec<Vec<Event>>) -> Command {
+    Command { run: RunId(format!("019aa000-0000-7000-8000-00000000000{number}")), time: at(time), appends }
+}
+
+/// One entry an append, as flows write them.
+fn single(events: Vec<Event>) -> Vec<Vec<Event>> {
+    events.into_iter().map(|event| vec![event]).collect()
+}
+
+pub fn commands(plan: Digest) -> Vec<Command> {
+    let review = Event::Refused {
+        what: "review".to_owned(),
+        rule: None,
+        limit: "a reviewed plan".to_owned(),
+        value: "2 rows".to_owned(),
+    };
+    vec![
+        command(1, "2026-11-15T23:00:00Z", vec![vec![opened(), adopted()]]),
+        command(2, "2026-11-16T18:00:00Z", single(vec![review])),
+        command(3, "2026-11-16T18:10:00Z", single(separation(plan))),
+        command(4, "2026-11-18T01:00:00Z", single(restoration())),
+        command(5, "2026-11-20T18:00:00Z", single(destruction())),
+    ]
+}
+
+fn opened() -> Event {
+    Event::LedgerOpened { origin: ORIGIN.to_owned(), simulation: false, version: "0.1.0".to_owned() }
+}
+
+fn adopted() -> Event {
+    let effective = NaiveDate::from_ymd_opt(2026, 1, 8).unwrap();
+    Event::PolicyAdopted { title: "Example".to_owned(), version: "1.0".to_owned(), effective }
+}
+
+fn separation(plan: Digest) -> Vec<Event> {
+    let intent = SeparateIntent {
+        batch: BATCH.into(),
+        rule: rule(),
+        source: "shop".into(),
+        dataset: "members".to_owned(),
+        cause: Cause::Event("withdrawal".into()),
+        records: 2,
+        children: children(),
+        buckets: 1,
+        first: withdrawn(),
+        last: withdrawn(),
+        digest: batch_digest(),
+    };
+    let tables = || vec!["addresses".to_owned(), "members".to_owned()];
+    vec![
+        Event::RunStarted {
+            plan: Some(plan),
+            by: Some("K. Officer".to_owned()),
+            accepted_guards: vec!["table_share_max".to_owned()],
+            rule: None,
+        },
+        Event::SeparateIntent(intent),
+        Event::SeparateOutcome { batch: BATCH.into(), result: SeparateResult::Committed, reason: None },
+        Event::WipeStarted { source: "shop".into(), tables: tables(), level: WipeLevel::Rewrite },
+        Event::WipeFinished {
+            source: "shop".into(),
+            tables: tables(),
+            method: "secure_delete, VACUUM, truncating checkpoint".to_owned(),
+            tool: "SQLite 3.50.4".to_owned(),
+            elapsed_ms: 14,
+            finding: Finding::pass(),
+        },
+        finished(Verdict::Pass, 2, 0),
+    ]
+}
+
+fn restoration() -> Vec<Event> {
+    let intent = RestoreIntent {
+        operation: RESTORATION.into(),
+        by: "L. Support".to_owned(),
+        reason: "ticket 5521: the member did not withdraw".to_owned(),
+        source: "shop".into(),
+        records: BTreeMap::from([(rule(), 1)]),
+        keep_event: false,
+        segments: vec![(1, vec![1])],
+        digest: restored_digest(),
+    };
+    vec![
+        Event::RestoreIntent(intent),
+        Event::RestoreOutcome { operation: RESTORATION.into(), result: RestoreResult::Committed, reason: None },
+    ]
+}
+
+fn destruction() -> Vec<Event> {
+    let intent = DestroyIntent {
+        operation: DESTRUCTION.into(),
+        rule: rule(),
+        dates: vec![withdrawn()],
+        segments: 1,
+        records: 1,
+        children: children(),
+        epoch: 1,
+    };
+    let outcome = DestroyOutcome {
+        operation: DESTRUCTION.into(),
+        rule: rule(),
+        result: DestroyResult::Destroyed,
+        buckets: 1,
+        records: 1,
+        children: children(),
+        first: withdrawn(),
+        last: withdrawn(),
+        due: Some(at("2026-11-20T15:00:00Z")),
+        latest: Some(at("2026-11-25T15:00:00Z")),
+        late_seconds: 0,
+        finding: Finding::unknown(ON_FLASH),
+    };
+    vec![
+        Event::RunStarted { plan: None, by: None, accepted_guards: Vec::new(), rule: None },
+        Event::DestroyIntent(intent),
+        Event::KeyDestroyed {
+            operation: DESTRUCTION.into(),
+            epoch: 1,
+            keys: 1,
+            method: "key epoch replaced; root overwritten, read back and unlinked".to_owned(),
+            finding: Finding::unknown(ON_FLASH),
+        },
+        Event::CiphertextDeleted { operation: DESTRUCTION.into(), segments: 1, bytes: 941 },
+        Event::DestroyOutcome(outcome),
+        finished(Verdict::Unknown, 0, 1),
+    ]
+}
+
+fn finished(verdict: Verdict, separated: u64, destroyed: u64) -> Event {
+    let none: Vec<RuleId> = Vec::new();
+    Event::RunFinished { verdict, separated, destroyed, failed: none.clone(), refused: none }
+}
