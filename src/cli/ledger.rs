@@ -36,13 +36,20 @@ pub fn verify(cli: &Cli, args: &VerifyArgs) -> Result<Exit, CommandError> {
     })
 }
 
+/// The first problem is where the ledger was changed; most others follow from it.
+const PROBLEMS_SHOWN: usize = 8;
+
 fn text(verification: &Verification) -> String {
     let mut lines = vec![
         format!("entries  {}", output::count(verification.entries)),
         format!("root     {}", verification.root),
         format!("verdict  {}", verification.verdict),
     ];
-    lines.extend(verification.problems.iter().map(|problem| format!("problem  {problem}")));
+    lines.extend(verification.problems.iter().take(PROBLEMS_SHOWN).map(|problem| format!("problem  {problem}")));
+    let more = verification.problems.len().saturating_sub(PROBLEMS_SHOWN);
+    if more > 0 {
+        lines.push(format!("         and {more} more that follow from them or stand beside them; hint: --format json"));
+    }
     if verification.verdict == verify::Verdict::Undecided {
         lines.push(
             "note     consistent in itself, but nothing outside this folder was compared; hint: give a checkpoint that \
