@@ -104,3 +104,26 @@ fn a_dataset_that_is_gone_from_the_configuration_stops_with_a_hint() {
     world.recover().unwrap();
     world.disk.check_settled();
 }
+
+#[test]
+fn a_keyring_of_an_epoch_that_a_destruction_ended_stops_everything() {
+    let world = World::new();
+    world.reviewed_cycle().unwrap();
+    world.advance(1);
+    assert!(!world.cycle().unwrap().destroyed.is_empty());
+    let newest = world.disk.keys.borrow().epoch;
+    world.disk.keys.borrow_mut().epoch = newest - 1;
+    stops(world.cycle(), "was ended by a destruction");
+    world.disk.keys.borrow_mut().epoch = newest;
+    world.cycle().unwrap();
+}
+
+#[test]
+fn a_vault_that_has_lost_a_segment_stops_everything() {
+    let world = World::new();
+    world.reviewed_cycle().unwrap();
+    let lost = world.disk.vault.borrow_mut().segments.pop_first().unwrap();
+    stops(world.recover(), "by the ledger it must hold");
+    world.disk.vault.borrow_mut().segments.insert(lost.0, lost.1);
+    world.recover().unwrap();
+}

@@ -95,6 +95,16 @@ fn a_reviewed_plan_of_one_rule_does_not_review_the_others() {
 }
 
 #[test]
+fn nothing_is_done_before_the_policy_takes_effect() {
+    let mut world = World::new();
+    world.policy.effective = chrono::NaiveDate::from_ymd_opt(2026, 12, 1).unwrap();
+    world.adopt();
+    let reason = refused(world.reviewed_cycle());
+    assert!(reason.contains("takes effect on 2026-12-01"), "{reason}");
+    assert_untouched(&world);
+}
+
+#[test]
 fn another_policy_asks_for_another_review() {
     let mut world = World::new();
     world.reviewed_cycle().unwrap();

@@ -56,6 +56,15 @@ fn orders_move_before_their_member_whatever_the_order_of_the_file() {
 }
 
 #[test]
+fn no_more_rows_move_than_were_planned() {
+    let world = World::new();
+    let visits = world.deployment.datasets.iter().position(|dataset| dataset.table == "visits").unwrap();
+    assert_eq!(world.separate_at_most(visits, 2), 2);
+    assert_eq!(world.all_at(Place::Vault).len(), 2);
+    assert_eq!(world.separate_at_most(visits, 100), 1, "the third is still due");
+}
+
+#[test]
 fn an_intent_says_what_moves_and_why() {
     let world = World::new();
     world.reviewed_cycle().unwrap();

@@ -28,8 +28,9 @@ use retentiond::{
         plan::{Planned, plan},
         recover::{Recovered, recover},
         restore::{Request, Restored, restore},
-        rulebook::Rulebook,
+        rulebook::{Rulebook, with_others},
         run::{Instructions, Report, run},
+        separate::{Job, Moved, separate},
         sources::Sources,
     },
     ports::{Failure, Ledger, Progress, SourceError, Vault},
@@ -232,6 +233,18 @@ impl World {
         let (failed, refused) = (vec![], vec![]);
         let finished = Event::RunFinished { verdict: Verdict::Pass, separated: 0, destroyed: 0, failed, refused };
         self.process().ledger.append(vec![started, finished]).unwrap();
+    }
+
+    /// Separates one dataset as if so many rows had been planned. Returns how many
+    /// moved.
+    pub fn separate_at_most(&self, dataset: usize, rows_max: u64) -> u64 {
+        let (mut process, mut sources, book) = (self.process(), self.sources(), self.book());
+        let scopes = book.scopes(self.disk.now.get()).unwrap();
+        let dataset = &self.deployment.datasets[dataset];
+        let job = Job { book: &book, dataset, scope: with_others(dataset, &scopes).unwrap(), rows_max };
+        let (source, mut moved) = (sources.get(&dataset.source).unwrap(), Moved::default());
+        now_or_never(separate(&job, source, &mut process, &self.clock(), &mut Silent, &mut moved)).unwrap();
+        moved.rows
     }
 
     pub fn recover(&self) -> Result<Recovered, Failure> {

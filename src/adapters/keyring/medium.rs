@@ -162,6 +162,8 @@ fn device(tree: &Path, (major, minor): (u32, u32), virtual_machine: Option<bool>
     if is_mapped_or_emulated(&disk) || virtual_machine == Some(true) {
         return Device::Virtual;
     }
+    // What cannot be read says nothing: without `rotational` the device is unknown,
+    // and kernels without `zoned` know no such disks.
     let queue = |name: &str| fs::read_to_string(disk.join("queue").join(name)).unwrap_or_default();
     match (queue("rotational").trim(), queue("zoned").trim()) {
         ("0", _) => Device::Flash,

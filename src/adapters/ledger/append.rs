@@ -273,6 +273,7 @@ impl<C: Clock> Ledger for FileLedger<C> {
     }
 
     fn append_in_doubt(&mut self, events: Vec<Event>) -> Result<Head, LedgerError> {
+        // A ledger without entries does not exist; if it did, any time could follow 1970.
         let last = self.history.last_time.unwrap_or_default();
         self.append_at(events, last)
     }

@@ -71,6 +71,7 @@ impl<C: Clock> FileLedger<C> {
         let snapshot = Snapshot::look(&folder, again).map_err(|error| unreadable("folder", &error))?;
         let (length, listed) = (snapshot.length, Listed::new(&snapshot.tiles));
         let checkpoint = newest(&snapshot, &verifier)?;
+        // `newest` has refused a missing one.
         let signed = snapshot.checkpoint.clone().unwrap_or_default();
         let mut settle = Settle { folder: &folder, listed };
         let read = replay(snapshot, checkpoint, &mut |_| {}, |tile| settle.tile(tile))?;

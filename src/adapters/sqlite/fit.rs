@@ -288,6 +288,7 @@ fn resolve(holder: &Table, name: &EventName, event: &EventColumn) -> Result<Form
     if event.format != Format::Auto {
         return Ok(event.format);
     }
+    // A column without a declared type, as one that is missing, is refused below.
     let declared = holder.column(column).map(|column| column.declared.to_ascii_uppercase()).unwrap_or_default();
     if declared.contains("TIMESTAMP") || declared.contains("DATETIME") {
         Ok(Format::Timestamp)
