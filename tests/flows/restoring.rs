@@ -125,6 +125,28 @@ fn one_record_comes_back_by_its_key() {
 }
 
 #[test]
+fn a_key_that_records_of_two_datasets_have_is_refused() {
+    let mut world = World::new();
+    let mut guests = world.deployment.datasets.iter().find(|dataset| dataset.table == "members").unwrap().clone();
+    (guests.table, guests.children) = ("guests".to_owned(), Vec::new());
+    world.deployment.datasets.push(guests);
+    world.edit("shop", |shop| {
+        let guests = shop.table("members").clone();
+        shop.tables.insert("guests".to_owned(), guests);
+    });
+    world.learn();
+    world.reviewed_cycle().unwrap();
+    let rule = "member".into();
+    let request = Request { by: Locator::Key, rule: Some(&rule), ..subject("person-2") };
+    match world.restore(&request) {
+        Err(Failure::Refused(reason)) => assert!(reason.contains("several datasets"), "{reason}"),
+        other => panic!("not refused: {other:?}"),
+    }
+    assert_eq!(world.place("members/person-2"), Place::Vault);
+    assert!(outcomes(&world).is_empty());
+}
+
+#[test]
 fn records_that_are_due_stay_and_are_counted() {
     let world = World::new();
     world.edit("shop", |shop| shop.set("orders", "purchase-3", "ordered_at", text("2020-01-01 00:00:00")));
