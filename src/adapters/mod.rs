@@ -5,5 +5,6 @@ pub mod durable;
 pub mod keyring;
 pub mod ledger;
 pub mod process;
+mod sql;
 pub mod sqlite;
 pub mod vault;

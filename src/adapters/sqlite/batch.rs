@@ -4,13 +4,14 @@
 //! The temporary tables lie in memory. They are what is deleted by, so that no
 //! condition is evaluated a second time.
 
-use super::{
-    fit::{Fitted, FittedChild, FittedEvent, Place},
-    schema::{Affinity, Identity, Table, same},
-    selection::{Driven, ROOT, identity, joined, relation},
-    sql::{Sql, column, main_table, quote},
+use super::dialect::{SQLITE, quote};
+use crate::{
+    adapters::sql::{
+        Driven, Fitted, FittedChild, FittedEvent, Holds, Identity, ROOT, Sql, Table, carried, column, identity, joined,
+        relation,
+    },
+    domain::record::Cell,
 };
-use crate::domain::record::Cell;
 
 /// The temporary table of table number `number`.
 fn chosen(number: usize) -> String {
@@ -23,22 +24,14 @@ const RECORD: &str = "record";
 
 fn width(table: &Table) -> usize {
     match &table.identity {
-        Identity::RowId(_) => 1,
+        Identity::System(columns) => columns.len(),
         Identity::Key(key) => key.len(),
-        Identity::Hidden => 0,
+        Identity::None(..) => 0,
     }
 }
 
 fn keys(table: &Table) -> Vec<String> {
     (0..width(table)).map(|position| format!("k{position}")).collect()
-}
-
-/// Values of the event's columns, where it is another table's.
-pub(super) fn carried(event: &FittedEvent<'_>) -> usize {
-    match event.place {
-        Place::Own => 0,
-        Place::Through { .. } => event.columns.names().len(),
-    }
 }
 
 /// Makes the temporary tables anew. Identities keep the affinity of the columns
@@ -47,9 +40,9 @@ pub(super) fn prepare(fitted: &Fitted<'_>) -> Vec<String> {
     let mut statements = Vec::new();
     for (number, table) in fitted.tables().into_iter().enumerate() {
         let affinities: Vec<&str> = match &table.identity {
-            Identity::RowId(_) => vec!["INTEGER"],
+            Identity::System(columns) => vec!["INTEGER"; columns.len()],
             Identity::Key(key) => key.iter().map(|name| affinity(table, name)).collect(),
-            Identity::Hidden => Vec::new(),
+            Identity::None(..) => Vec::new(),
         };
         let typed = keys(table).into_iter().zip(affinities).map(|(key, affinity)| format!("{key} {affinity}"));
         let typed = typed.collect::<Vec<_>>().join(", ");
@@ -65,10 +58,10 @@ pub(super) fn prepare(fitted: &Fitted<'_>) -> Vec<String> {
 }
 
 fn affinity(table: &Table, name: &str) -> &'static str {
-    match table.column(name).map(super::schema::Column::affinity) {
-        Some(Affinity::Text) => "TEXT",
-        Some(Affinity::Number) => "NUMERIC",
-        Some(Affinity::None) | None => "",
+    match table.column(name).map(|column| column.holds) {
+        Some(Holds::Text) => "TEXT",
+        Some(Holds::Number) => "NUMERIC",
+        _ => "",
     }
 }
 
@@ -83,7 +76,7 @@ pub(super) fn choose_roots(
 ) -> Sql {
     let condition = fitted.dataset.condition.as_deref();
     let order = driven.driving.plain();
-    let mut taken: Vec<String> = identity(fitted.root, condition, ROOT)
+    let mut taken: Vec<String> = identity(&SQLITE, fitted.root, condition, ROOT)
         .into_iter()
         .zip(keys(fitted.root))
         .map(|(row, key)| format!("{row} AS {key}"))
@@ -92,7 +85,7 @@ pub(super) fn choose_roots(
     let names = own.columns.names();
     for position in 0..2 {
         let carried = names.get(position).filter(|_| carried(own) > 0);
-        let value = carried.map_or("NULL".to_owned(), |name| column("o", name));
+        let value = carried.map_or("NULL".to_owned(), |name| column(&SQLITE, "o", name));
         taken.push(format!("{value} AS e{position}"));
     }
     let mut conditions = driven.conditions;
@@ -124,7 +117,7 @@ pub(super) fn position_reached() -> Sql {
 /// reached before, by any way, stays with the record that reached it first.
 pub(super) fn choose_children(fitted: &Fitted<'_>, child: &FittedChild<'_>, number: usize) -> Vec<Sql> {
     let tables = fitted.tables();
-    let rows = identity(child.table, child.condition, "c");
+    let rows = identity(&SQLITE, child.table, child.condition, "c");
     let twice: Vec<String> = numbers_of(&tables, child.table)
         .filter(|other| *other != number)
         .map(|other| {
@@ -134,7 +127,7 @@ pub(super) fn choose_children(fitted: &Fitted<'_>, child: &FittedChild<'_>, numb
         })
         .collect();
     let from = |above: usize| {
-        let parent = identity(child.parent, None, "p");
+        let parent = identity(&SQLITE, child.parent, None, "p");
         let pairs = parent.iter().zip(keys(child.parent)).map(|(row, key)| format!("{row} = t.{key}"));
         Sql::new(format!(
             "INSERT OR IGNORE INTO {} ({}, {RECORD}) SELECT {}, t.{RECORD} FROM {} AS t CROSS JOIN {} AS p ON {} \
@@ -143,10 +136,10 @@ pub(super) fn choose_children(fitted: &Fitted<'_>, child: &FittedChild<'_>, numb
             keys(child.table).join(", "),
             rows.join(", "),
             chosen(above),
-            main_table(&child.parent.name),
+            child.parent.sql,
             pairs.collect::<Vec<_>>().join(" AND "),
             relation(child.table, child.condition, "c"),
-            joined("p", "c", child.on),
+            joined(&SQLITE, (child.parent, "p"), (child.table, "c"), child.on),
             twice.concat()
         ))
     };
@@ -154,7 +147,7 @@ pub(super) fn choose_children(fitted: &Fitted<'_>, child: &FittedChild<'_>, numb
 }
 
 fn numbers_of<'t>(tables: &'t [&Table], table: &'t Table) -> impl Iterator<Item = usize> + 't {
-    tables.iter().enumerate().filter(|(_, other)| same(&other.name, &table.name)).map(|(number, _)| number)
+    tables.iter().enumerate().filter(|(_, other)| other.is(table)).map(|(number, _)| number)
 }
 
 pub(super) fn count(number: usize) -> Sql {
@@ -165,17 +158,17 @@ pub(super) fn count(number: usize) -> Sql {
 /// number and, for the root, what is carried of its event.
 pub(super) fn delete(table: &Table, number: usize, carried: usize) -> Sql {
     let own = quote(&table.name);
-    let rows = identity(table, None, &own);
+    let rows = identity(&SQLITE, table, None, &own);
     let pairs = rows.iter().zip(keys(table)).map(|(row, key)| format!("\"batch rows\".{key} = {row}"));
     let pairs = pairs.collect::<Vec<_>>().join(" AND ");
     let looked_up =
         |what: &str| format!("(SELECT \"batch rows\".{what} FROM {} AS \"batch rows\" WHERE {pairs})", chosen(number));
-    let columns = table.stored().map(|stored| column(&own, &stored.name));
+    let columns = table.stored().map(|stored| column(&SQLITE, &own, &stored.name));
     let extra = std::iter::once(RECORD.to_owned()).chain((0..carried).map(|position| format!("e{position}")));
     let returned: Vec<String> = columns.chain(extra.map(|what| looked_up(&what))).collect();
     Sql::new(format!(
         "DELETE FROM {} WHERE ({}) IN (SELECT {} FROM {}) RETURNING {}",
-        main_table(&table.name),
+        table.sql,
         rows.join(", "),
         keys(table).join(", "),
         chosen(number),

@@ -17,8 +17,13 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow, SqliteSynchronous},
 };
 
-use super::{failure, schema::Schema, sql::Sql, value};
-use crate::{domain::id::SourceName, ports::SourceError};
+use super::{
+    dialect::SQLITE,
+    failure,
+    schema::{self, Catalogue},
+    value,
+};
+use crate::{adapters::sql::Sql, domain::id::SourceName, ports::SourceError};
 
 /// Page cache, in KiB. A batch takes rows by the date of their event, which lie
 /// all over the table: with SQLite's 2 MiB most pages would be read again for
@@ -42,7 +47,7 @@ pub(super) struct Link {
     access: Access,
     connection: SqliteConnection,
     /// The schema as it was at this `PRAGMA schema_version`.
-    schema: Option<(i64, Arc<Schema>)>,
+    catalogue: Option<(i64, Arc<Catalogue>)>,
 }
 
 impl Link {
@@ -62,7 +67,7 @@ impl Link {
             .connect()
             .await
             .map_err(|error| unreachable(failure::describe(&error)))?;
-        let mut link = Self { name: name.clone(), path, access, connection, schema: None };
+        let mut link = Self { name: name.clone(), path, access, connection, catalogue: None };
         link.verify().await?;
         Ok(link)
     }
@@ -93,16 +98,16 @@ impl Link {
     }
 
     /// The schema as it is now; read again only when it has changed.
-    pub(super) async fn schema(&mut self) -> Result<Arc<Schema>, sqlx::Error> {
+    pub(super) async fn catalogue(&mut self) -> Result<Arc<Catalogue>, sqlx::Error> {
         let version = self.pragma_integer("main.schema_version").await?;
-        if let Some((known, schema)) = &self.schema
+        if let Some((known, catalogue)) = &self.catalogue
             && *known == version
         {
-            return Ok(Arc::clone(schema));
+            return Ok(Arc::clone(catalogue));
         }
-        let schema = Arc::new(Schema::read(self).await?);
-        self.schema = Some((version, Arc::clone(&schema)));
-        Ok(schema)
+        let catalogue = Arc::new(schema::read(self).await?);
+        self.catalogue = Some((version, Arc::clone(&catalogue)));
+        Ok(catalogue)
     }
 
     pub(super) async fn pragma_text(&mut self, name: &str) -> Result<String, sqlx::Error> {
@@ -166,17 +171,17 @@ impl Link {
 
     /// Runs a statement and says how many rows it changed.
     pub(super) async fn execute(&mut self, sql: Sql) -> Result<u64, sqlx::Error> {
-        let (text, binds) = sql.into_parts();
+        let (text, binds) = sql.into_parts(&SQLITE);
         Ok(prepared(text, binds).execute(&mut self.connection).await?.rows_affected())
     }
 
     pub(super) async fn one(&mut self, sql: Sql) -> Result<SqliteRow, sqlx::Error> {
-        let (text, binds) = sql.into_parts();
+        let (text, binds) = sql.into_parts(&SQLITE);
         prepared(text, binds).fetch_one(&mut self.connection).await
     }
 
     pub(super) async fn all(&mut self, sql: Sql) -> Result<Vec<SqliteRow>, sqlx::Error> {
-        let (text, binds) = sql.into_parts();
+        let (text, binds) = sql.into_parts(&SQLITE);
         prepared(text, binds).fetch_all(&mut self.connection).await
     }
 
@@ -187,7 +192,7 @@ impl Link {
         sql: Sql,
         mut take: impl FnMut(&SqliteRow) -> Result<(), sqlx::Error>,
     ) -> Result<u64, sqlx::Error> {
-        let (text, binds) = sql.into_parts();
+        let (text, binds) = sql.into_parts(&SQLITE);
         let mut stream = self.connection.fetch_many(prepared(text, binds));
         let (mut changed, mut outcome) = (0, Ok(()));
         while let Some(step) = poll_fn(|context| stream.as_mut().poll_next(context)).await {

@@ -1,237 +1,98 @@
-//! The live schema as facts: tables, columns, keys, indexes, foreign keys,
-//! triggers. Names compare as SQLite compares them, without regard to ASCII
-//! case.
-//!
-//! Nothing here judges; `fit`, `links` and `inspect` do.
+//! Reads the live schema of a SQLite database. Names compare as SQLite compares
+//! them, without regard to ASCII case.
 
 use sqlx::sqlite::SqliteRow;
 
-use super::{connection::Link, sql::Sql, value};
+use super::{
+    connection::Link,
+    dialect::{self, SQLITE},
+    value,
+};
+use crate::adapters::sql::{Column, ForeignKey, Identity, Index, Kind, Names, Schema, Sql, Table};
 
-#[derive(Debug, Default)]
-pub(super) struct Schema {
-    pub(super) tables: Vec<Table>,
+/// The schema, and what else lies in the file.
+#[derive(Debug)]
+pub(super) struct Catalogue {
+    pub(super) schema: Schema,
     /// `sqlite_stat4` is there: samples of index keys outside the tables.
     pub(super) key_samples: bool,
 }
 
-#[derive(Debug)]
-pub(super) struct Table {
-    pub(super) name: String,
-    pub(super) kind: Kind,
-    pub(super) columns: Vec<Column>,
-    pub(super) identity: Identity,
-    pub(super) indexes: Vec<Index>,
-    /// Foreign keys of this table's own columns.
-    pub(super) foreign_keys: Vec<ForeignKey>,
-    pub(super) triggers: Vec<String>,
+const NAMES: Names = Names::IgnoringCase;
+
+pub(super) async fn read(link: &mut Link) -> Result<Catalogue, sqlx::Error> {
+    let mut schema = Schema { dialect: &SQLITE, tables: Vec::new(), table_names: NAMES, default: None };
+    let mut key_samples = false;
+    for row in link.all(Sql::new(TABLES)).await? {
+        let name = value::text(&row, 0)?;
+        key_samples |= name == "sqlite_stat4";
+        schema.tables.push(table(name, &value::text(&row, 1)?, value::integer(&row, 2)? != 0));
+    }
+    fill(&mut schema, link, COLUMNS, add_column).await?;
+    fill(&mut schema, link, INDEXES, add_index_column).await?;
+    fill(&mut schema, link, FOREIGN_KEYS, add_foreign_key_column).await?;
+    fill(&mut schema, link, TRIGGERS, add_trigger).await?;
+    schema.tables.iter_mut().for_each(identify);
+    complete_references(&mut schema);
+    Ok(Catalogue { schema, key_samples })
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Table,
-    View,
-    /// A virtual table or one of the tables behind it.
-    Virtual,
+fn table(name: String, kind: &str, without_rowid: bool) -> Table {
+    Table {
+        sql: dialect::main_table(&name),
+        name,
+        kind: match kind {
+            "table" => Kind::Table,
+            "view" => Kind::View,
+            _ => Kind::Virtual,
+        },
+        columns: Vec::new(),
+        column_names: NAMES,
+        identity: if without_rowid { Identity::Key(Vec::new()) } else { HIDDEN },
+        indexes: Vec::new(),
+        foreign_keys: Vec::new(),
+        triggers: Vec::new(),
+    }
 }
 
-#[derive(Debug)]
-pub(super) struct Column {
-    pub(super) name: String,
-    pub(super) declared: String,
-    pub(super) not_null: bool,
-    /// Position in the primary key from 1; 0 outside it.
-    pub(super) key: i64,
-    /// Holds a value of its own: neither generated nor hidden.
-    pub(super) stored: bool,
-}
-
-/// How one row is told from all others while a transaction is open.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Identity {
-    /// A name of the rowid that no column hides.
-    RowId(&'static str),
-    /// The primary key of a table WITHOUT ROWID.
-    Key(Vec<String>),
-    /// Columns hide every name of the rowid.
-    Hidden,
-}
-
-#[derive(Debug)]
-pub(super) struct Index {
-    pub(super) name: String,
-    pub(super) unique: bool,
-    pub(super) partial: bool,
-    /// `None` for an expression.
-    pub(super) columns: Vec<Option<String>>,
-}
-
-#[derive(Debug)]
-pub(super) struct ForeignKey {
-    pub(super) parent: String,
-    /// Column here, column there.
-    pub(super) on: Vec<(String, String)>,
-    pub(super) on_delete: String,
-}
-
-/// What a column's declared type does to values (SQLite, "Determination of
-/// column affinity").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Affinity {
-    Text,
-    Number,
-    None,
-}
-
-pub(super) fn same(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other)
-}
-
-/// True when both lists pair the same columns, in any order.
-pub(super) fn same_link(one: &[(String, String)], other: &[(String, String)]) -> bool {
-    let holds = |list: &[(String, String)], pair: &(String, String)| {
-        list.iter().any(|(here, there)| same(here, &pair.0) && same(there, &pair.1))
-    };
-    one.len() == other.len() && one.iter().all(|pair| holds(other, pair)) && other.iter().all(|pair| holds(one, pair))
-}
-
-impl Column {
-    pub(super) fn affinity(&self) -> Affinity {
-        let declared = self.declared.to_ascii_uppercase();
-        let has = |part: &str| declared.contains(part);
-        if has("INT") {
-            Affinity::Number
-        } else if has("CHAR") || has("CLOB") || has("TEXT") {
-            Affinity::Text
-        } else if has("BLOB") || declared.is_empty() || declared == "ANY" {
-            Affinity::None
-        } else {
-            Affinity::Number
+async fn fill(
+    schema: &mut Schema,
+    link: &mut Link,
+    query: &str,
+    add: fn(&mut Table, &SqliteRow) -> Result<(), sqlx::Error>,
+) -> Result<(), sqlx::Error> {
+    for row in link.all(Sql::new(query)).await? {
+        let owner = value::text(&row, 0)?;
+        if let Some(table) = schema.tables.iter_mut().find(|table| NAMES.same(&table.name, &owner)) {
+            add(table, &row)?;
         }
     }
+    Ok(())
 }
 
-impl Table {
-    pub(super) fn column(&self, name: &str) -> Option<&Column> {
-        self.columns.iter().find(|column| same(&column.name, name))
-    }
-
-    /// The columns that a record takes along.
-    pub(super) fn stored(&self) -> impl Iterator<Item = &Column> {
-        self.columns.iter().filter(|column| column.stored)
-    }
-
-    /// Position of a stored column among the stored ones.
-    pub(super) fn position(&self, name: &str) -> Option<usize> {
-        self.stored().position(|column| same(&column.name, name))
-    }
-
-    /// Columns of the declared primary key, in its order.
-    pub(super) fn primary_key(&self) -> Vec<&str> {
-        let mut key: Vec<&Column> = self.columns.iter().filter(|column| column.key > 0).collect();
-        key.sort_by_key(|column| column.key);
-        key.into_iter().map(|column| column.name.as_str()).collect()
-    }
-
-    /// True when no two rows agree in these columns: they are the primary key or
-    /// all columns of a unique index over whole rows.
-    pub(super) fn is_unique(&self, columns: &[&str]) -> bool {
-        let same_set = |found: &[&str]| {
-            found.len() == columns.len() && found.iter().all(|one| columns.iter().any(|other| same(one, other)))
-        };
-        same_set(&self.primary_key())
-            || self.indexes.iter().filter(|index| index.unique && !index.partial).any(|index| {
-                let names: Option<Vec<&str>> = index.columns.iter().map(Option::as_deref).collect();
-                names.is_some_and(|names| same_set(&names))
-            })
-    }
-
-    /// True when an index over all rows begins with these columns, in any order.
-    pub(super) fn begins_an_index(&self, columns: &[&str]) -> bool {
-        let begins = |found: &[&str]| {
-            found.len() >= columns.len()
-                && found[..columns.len()].iter().all(|one| columns.iter().any(|other| same(one, other)))
-        };
-        begins(&self.primary_key())
-            || self.indexes.iter().filter(|index| !index.partial).any(|index| {
-                let names: Vec<&str> = index.columns.iter().map_while(Option::as_deref).collect();
-                begins(&names)
-            })
-    }
-}
-
-impl Schema {
-    pub(super) fn table(&self, name: &str) -> Option<&Table> {
-        self.tables.iter().find(|table| same(&table.name, name))
-    }
-
-    /// Foreign keys that point at `parent`, with the tables they belong to.
-    pub(super) fn pointing_at<'s>(&'s self, parent: &str) -> Vec<(&'s Table, &'s ForeignKey)> {
-        let of = |table: &'s Table| table.foreign_keys.iter().map(move |key| (table, key));
-        self.tables.iter().flat_map(of).filter(|(_, key)| same(&key.parent, parent)).collect()
-    }
-
-    pub(super) async fn read(link: &mut Link) -> Result<Self, sqlx::Error> {
-        let mut schema = Self::default();
-        for row in link.all(Sql::new(TABLES)).await? {
-            let (name, kind) = (value::text(&row, 0)?, value::text(&row, 1)?);
-            schema.key_samples |= name == "sqlite_stat4";
-            let kind = match kind.as_str() {
-                "table" => Kind::Table,
-                "view" => Kind::View,
-                _ => Kind::Virtual,
-            };
-            let without_rowid = value::integer(&row, 2)? != 0;
-            let identity = if without_rowid { Identity::Key(Vec::new()) } else { Identity::Hidden };
-            let (columns, indexes, foreign_keys, triggers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-            schema.tables.push(Table { name, kind, columns, identity, indexes, foreign_keys, triggers });
-        }
-        schema.fill(link, COLUMNS, add_column).await?;
-        schema.fill(link, INDEXES, add_index_column).await?;
-        schema.fill(link, FOREIGN_KEYS, add_foreign_key_column).await?;
-        schema.fill(link, TRIGGERS, add_trigger).await?;
-        schema.tables.iter_mut().for_each(identify);
-        schema.complete_references();
-        Ok(schema)
-    }
-
-    async fn fill(
-        &mut self,
-        link: &mut Link,
-        query: &str,
-        add: fn(&mut Table, &SqliteRow) -> Result<(), sqlx::Error>,
-    ) -> Result<(), sqlx::Error> {
-        for row in link.all(Sql::new(query)).await? {
-            let owner = value::text(&row, 0)?;
-            if let Some(table) = self.tables.iter_mut().find(|table| same(&table.name, &owner)) {
-                add(table, &row)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A foreign key without columns of the parent means its primary key.
-    fn complete_references(&mut self) {
-        let keys: Vec<(String, Vec<String>)> = self
-            .tables
-            .iter()
-            .map(|table| (table.name.clone(), table.primary_key().into_iter().map(str::to_owned).collect()))
-            .collect();
-        for foreign in self.tables.iter_mut().flat_map(|table| &mut table.foreign_keys) {
-            let Some((_, key)) = keys.iter().find(|(name, _)| same(name, &foreign.parent)) else { continue };
-            for ((_, there), column) in foreign.on.iter_mut().zip(key) {
-                if there.is_empty() {
-                    there.clone_from(column);
-                }
+/// A foreign key without columns of the parent means its primary key.
+fn complete_references(schema: &mut Schema) {
+    let keys: Vec<(String, Vec<String>)> = schema
+        .tables
+        .iter()
+        .map(|table| (table.name.clone(), table.primary_key().into_iter().map(str::to_owned).collect()))
+        .collect();
+    for foreign in schema.tables.iter_mut().flat_map(|table| &mut table.foreign_keys) {
+        let Some((_, key)) = keys.iter().find(|(name, _)| NAMES.same(name, &foreign.parent)) else { continue };
+        for ((_, there), column) in foreign.on.iter_mut().zip(key) {
+            if there.is_empty() {
+                there.clone_from(column);
             }
         }
     }
 }
 
 fn add_column(table: &mut Table, row: &SqliteRow) -> Result<(), sqlx::Error> {
+    let declared = value::text(row, 2)?;
     table.columns.push(Column {
         name: value::text(row, 1)?,
-        declared: value::text(row, 2)?,
+        holds: dialect::affinity(&declared),
+        declared,
         not_null: value::integer(row, 3)? != 0,
         key: value::integer(row, 4)?,
         stored: value::integer(row, 5)? == 0,
@@ -268,13 +129,16 @@ fn add_trigger(table: &mut Table, row: &SqliteRow) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+const HIDDEN: Identity =
+    Identity::None("has columns that hide rowid, _rowid_ and oid", "rename one of the three columns");
+
 fn identify(table: &mut Table) {
     table.identity = match table.identity {
         Identity::Key(_) => Identity::Key(table.primary_key().into_iter().map(str::to_owned).collect()),
-        _ => ["_rowid_", "rowid", "oid"]
+        Identity::System(_) | Identity::None(..) => [&["_rowid_"], &["rowid"], &["oid"]]
             .into_iter()
-            .find(|alias| table.column(alias).is_none())
-            .map_or(Identity::Hidden, Identity::RowId),
+            .find(|alias| table.column(alias[0]).is_none())
+            .map_or(HIDDEN, |alias| Identity::System(alias)),
     };
 }
 

@@ -8,27 +8,13 @@
 use chrono::{DateTime, Timelike, Utc};
 use chrono_tz::Tz;
 
-use super::{condition::with_t, sql::Sql};
-use crate::domain::{
-    event::{self, Format, Reading},
-    record::Cell,
+use crate::{
+    adapters::sql::{SHIFT, Shape, Sql},
+    domain::{
+        event::{self, Format},
+        record::Cell,
+    },
 };
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// `2021-05-27`
-    Date,
-    /// `2021-05-27 09:00[:00[.0]]`, or with a T.
-    Naive,
-    /// The same with a distance from UTC.
-    Zoned,
-    /// Integers since 1970.
-    Seconds,
-    Millis,
-    /// `20210527`
-    CompactText,
-    CompactInteger,
-}
 
 const DATE: &str = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]";
 const DIGITS_8: &str = "[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]";
@@ -37,103 +23,86 @@ const DIGITS_8: &str = "[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]";
 const SECONDS_MIN: i64 = -62_135_596_800;
 const SECONDS_MAX: i64 = 253_402_300_799;
 
-/// Makes every second positive, so that padded numbers sort as numbers do.
-const SHIFT: i64 = 100_000_000_000;
-
-impl Shape {
-    /// True for the values of this shape, and for no others.
-    pub(super) fn takes(self, value: &str) -> String {
-        match self {
-            Self::Date => format!("(typeof({value}) = 'text' AND octet_length({value}) = 10 AND {})", is_date(value)),
-            Self::Naive => is_naive(value),
-            Self::Zoned => is_zoned(value),
-            Self::Seconds => {
-                format!("(typeof({value}) = 'integer' AND {value} BETWEEN {SECONDS_MIN} AND {SECONDS_MAX})")
-            }
-            Self::Millis => format!(
-                "(typeof({value}) = 'integer' AND {value} BETWEEN {} AND {})",
-                SECONDS_MIN * 1000,
-                SECONDS_MAX * 1000 + 999
-            ),
-            Self::CompactText => format!(
-                "(typeof({value}) = 'text' AND octet_length({value}) = 8 AND {value} GLOB '{DIGITS_8}' AND {})",
-                is_date(&dashed(value))
-            ),
-            Self::CompactInteger => format!(
-                "(typeof({value}) = 'integer' AND {value} BETWEEN 10000101 AND 99991231 AND {})",
-                is_date(&dashed(value))
-            ),
+/// True for the values of this shape, and for no others.
+pub(super) fn takes(shape: Shape, value: &str) -> String {
+    match shape {
+        Shape::Date => format!("(typeof({value}) = 'text' AND octet_length({value}) = 10 AND {})", is_date(value)),
+        Shape::Naive => is_naive(value),
+        Shape::Zoned => is_zoned(value),
+        Shape::Seconds => {
+            format!("(typeof({value}) = 'integer' AND {value} BETWEEN {SECONDS_MIN} AND {SECONDS_MAX})")
         }
+        Shape::Millis => format!(
+            "(typeof({value}) = 'integer' AND {value} BETWEEN {} AND {})",
+            SECONDS_MIN * 1000,
+            SECONDS_MAX * 1000 + 999
+        ),
+        Shape::CompactText => format!(
+            "(typeof({value}) = 'text' AND octet_length({value}) = 8 AND {value} GLOB '{DIGITS_8}' AND {})",
+            is_date(&dashed(value))
+        ),
+        Shape::CompactInteger => format!(
+            "(typeof({value}) = 'integer' AND {value} BETWEEN 10000101 AND 99991231 AND {})",
+            is_date(&dashed(value))
+        ),
     }
+}
 
-    /// Of values of this shape: lies before `instant`.
-    pub(super) fn before(self, value: &str, instant: DateTime<Utc>, zone: Tz) -> Sql {
-        let below = |bound: Cell| {
-            let mut sql = Sql::new(format!("({value} COLLATE BINARY) < "));
-            sql.bind(bound);
+/// Of values of this shape: lies before `instant`.
+pub(super) fn before(shape: Shape, value: &str, instant: DateTime<Utc>, zone: Tz) -> Sql {
+    let below = |bound: Cell| {
+        let mut sql = Sql::new(format!("({value} COLLATE BINARY) < "));
+        sql.bind(bound);
+        sql
+    };
+    let integer =
+        |format| event::bound_integer(format, instant, zone).map_or(Sql::new("1 = 0"), |b| below(Cell::Integer(b)));
+    match shape {
+        Shape::Date => below(event::bound_text(Format::Date, instant, zone)),
+        Shape::CompactText => below(event::bound_text(Format::YyyyMmDd, instant, zone)),
+        Shape::Seconds => integer(Format::EpochSeconds),
+        Shape::Millis => integer(Format::EpochMillis),
+        Shape::CompactInteger => integer(Format::YyyyMmDd),
+        Shape::Naive => {
+            // Each spelling is compared with the bound in its own spelling.
+            let bound = event::bound_text(Format::Timestamp, instant, zone);
+            let mut sql = Sql::new("(CASE ");
+            sql.push(&format!("substr({value}, 11, 1) WHEN 'T' THEN ")).append(below(with_t(bound.clone())));
+            sql.push(" ELSE ").append(below(bound)).push(" END)");
             sql
-        };
-        let integer =
-            |format| event::bound_integer(format, instant, zone).map_or(Sql::new("0"), |b| below(Cell::Integer(b)));
-        match self {
-            Self::Date => below(event::bound_text(Format::Date, instant, zone)),
-            Self::CompactText => below(event::bound_text(Format::YyyyMmDd, instant, zone)),
-            Self::Seconds => integer(Format::EpochSeconds),
-            Self::Millis => integer(Format::EpochMillis),
-            Self::CompactInteger => integer(Format::YyyyMmDd),
-            Self::Naive => {
-                // Each spelling is compared with the bound in its own spelling.
-                let bound = event::bound_text(Format::Timestamp, instant, zone);
-                let mut sql = Sql::new("(CASE ");
-                sql.push(&format!("substr({value}, 11, 1) WHEN 'T' THEN ")).append(below(with_t(bound.clone())));
-                sql.push(" ELSE ").append(below(bound)).push(" END)");
-                sql
-            }
-            Self::Zoned => {
-                let seconds = instant.timestamp();
-                let fraction = format!("{:09}", instant.nanosecond() % 1_000_000_000);
-                let mut sql =
-                    Sql::new(format!("(SELECT z.seconds < {seconds} OR (z.seconds = {seconds} AND z.fraction < "));
-                // Without its last zeros the bound is the start of whatever equals it.
-                sql.bind_text(fraction.trim_end_matches('0'));
-                sql.push(&format!(") FROM ({}) AS z)", seconds_and_fraction(value)));
-                sql
-            }
+        }
+        Shape::Zoned => {
+            let seconds = instant.timestamp();
+            let fraction = format!("{:09}", instant.nanosecond() % 1_000_000_000);
+            let mut sql =
+                Sql::new(format!("(SELECT z.seconds < {seconds} OR (z.seconds = {seconds} AND z.fraction < "));
+            // Without its last zeros the bound is the start of whatever equals it.
+            sql.bind_text(fraction.trim_end_matches('0'));
+            sql.push(&format!(") FROM ({}) AS z)", seconds_and_fraction(value)));
+            sql
         }
     }
+}
 
-    /// An expression that sorts values of this shape as their instants do.
-    pub(super) fn order(self, value: &str) -> String {
-        match self {
-            Self::Naive => format!("(substr({value}, 1, 10) || ' ' || substr({value}, 12))"),
-            Self::Zoned => format!(
-                "(SELECT printf('%015d', z.seconds + {SHIFT}) || substr(z.fraction || '000000000', 1, 9) FROM ({}) AS z)",
-                seconds_and_fraction(value)
-            ),
-            Self::Date | Self::Seconds | Self::Millis | Self::CompactText | Self::CompactInteger => {
-                format!("({value} COLLATE BINARY)")
-            }
+/// An expression that sorts values of this shape as their instants do.
+pub(super) fn order(shape: Shape, value: &str) -> String {
+    match shape {
+        Shape::Naive => format!("(substr({value}, 1, 10) || ' ' || substr({value}, 12))"),
+        Shape::Zoned => format!(
+            "(SELECT printf('%015d', z.seconds + {SHIFT}) || substr(z.fraction || '000000000', 1, 9) FROM ({}) AS z)",
+            seconds_and_fraction(value)
+        ),
+        Shape::Date | Shape::Seconds | Shape::Millis | Shape::CompactText | Shape::CompactInteger => {
+            format!("({value} COLLATE BINARY)")
         }
     }
+}
 
-    /// The instant of a value of `order`; `None` where there was no row.
-    pub(super) fn read_oldest(self, cell: &Cell, zone: Tz) -> Option<DateTime<Utc>> {
-        let format = match self {
-            Self::Date => Format::Date,
-            Self::Naive => Format::Timestamp,
-            Self::Seconds => Format::EpochSeconds,
-            Self::Millis => Format::EpochMillis,
-            Self::CompactText | Self::CompactInteger => Format::YyyyMmDd,
-            Self::Zoned => {
-                let Cell::Text(bytes) = cell else { return None };
-                let (seconds, fraction) = std::str::from_utf8(bytes).ok()?.split_at_checked(15)?;
-                return DateTime::from_timestamp(seconds.parse::<i64>().ok()? - SHIFT, fraction.parse().ok()?);
-            }
-        };
-        match event::interpret(cell, format, zone, &[]) {
-            Reading::At(at) => Some(at),
-            Reading::Absent | Reading::Malformed => None,
-        }
+/// A bound with the other separator.
+pub(super) fn with_t(bound: Cell) -> Cell {
+    match bound {
+        Cell::Text(bytes) => Cell::Text(bytes.into_iter().map(|byte| if byte == b' ' { b'T' } else { byte }).collect()),
+        other => other,
     }
 }
 

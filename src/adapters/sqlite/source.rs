@@ -7,14 +7,14 @@
 use std::{path::Path, time::Duration};
 
 use super::{
-    census,
     connection::{Access, Link},
-    failure, inspect, restore,
-    sql::{Sql, quote},
+    dialect::quote,
+    failure, restore, session,
     take::{self, Position, Positions},
     value, wipe,
 };
 use crate::{
+    adapters::sql::Sql,
     domain::{
         census::Census,
         deployment::{Dataset, WipeLevel},
@@ -108,7 +108,8 @@ impl SqliteSource {
     /// Which tables would be left with rows that point at nothing. Counts rows
     /// that pointed at nothing before, too.
     async fn broken_keys(&mut self, tables: &[String], restoring: bool) -> Result<String, sqlx::Error> {
-        let schema = self.link.schema().await?;
+        let catalogue = self.link.catalogue().await?;
+        let schema = &catalogue.schema;
         let children: Vec<String> = if restoring {
             tables.to_vec()
         } else {
@@ -146,12 +147,12 @@ impl Scan for SqliteSource {
 
     async fn inspect(&mut self, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError> {
         self.idle().await?;
-        inspect::inspect(&mut self.link, dataset, all).await
+        session::inspect(&mut self.link, dataset, all).await
     }
 
     async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
         self.idle().await?;
-        census::census(&mut self.link, dataset, scope).await
+        session::census(&mut self.link, dataset, scope).await
     }
 }
 

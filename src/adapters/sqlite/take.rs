@@ -6,23 +6,15 @@
 use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteRow;
-use zeroize::Zeroizing;
 
-use super::{
-    batch, condition,
-    connection::Link,
-    failure,
-    fit::{Fitted, FittedEvent, Place},
-    links,
-    selection::Selection,
-    value,
-};
+use super::{batch, connection::Link, failure, value};
 use crate::{
+    adapters::sql::{
+        Fitted, FittedEvent, Gathered, Selection, carried, check_conditions, check_links, headings, miscounted,
+    },
     domain::{
         deployment::Dataset,
-        event::Reading,
-        record::{self, Cell},
-        segment,
+        record::Cell,
         selection::{Cause, Scope},
     },
     ports::{Batch, SourceError, Taken},
@@ -55,14 +47,13 @@ pub(super) async fn take(
 ) -> Result<Outcome, SourceError> {
     // A row may point at another that is deleted after it.
     link.command("PRAGMA defer_foreign_keys = ON").await.map_err(failure::engine)?;
-    let schema = link.schema().await.map_err(failure::engine)?;
-    let selection = Selection::new(dataset, scope, &schema)?;
+    let catalogue = link.catalogue().await.map_err(failure::engine)?;
+    let schema = &catalogue.schema;
+    let selection = Selection::new(dataset, scope, schema)?;
     let fitted = &selection.of.fitted;
-    super::check_conditions(link, fitted).await?;
+    check_conditions(link, fitted).await?;
     let others = scope.others.iter().map(|(other, _)| *other).filter(|other| !std::ptr::eq(*other, dataset));
-    if let Some(misfit) = links::judge(fitted, &schema, others).silent.into_iter().next() {
-        return Err(misfit.into_error(dataset));
-    }
+    check_links(fitted, schema, others)?;
     for statement in batch::prepare(fitted) {
         link.command(statement).await.map_err(failure::engine)?;
     }
@@ -120,7 +111,9 @@ async fn delete_all(
 ) -> Result<Vec<Taken>, SourceError> {
     let tables = fitted.tables();
     let roots = usize::try_from(roots).map_err(|_| miscounted(&fitted.root.name, "more roots than memory"))?;
-    let mut gathered = Gathered::new(fitted, own, scope, roots, tables.len())?;
+    // Behind the root's columns and the record number.
+    let carried_from = fitted.root.stored().count() + 1;
+    let mut gathered = Gathered::new(fitted, own, scope, roots, carried_from)?;
     let upwards = fitted.downwards().into_iter().rev().filter_map(|child| child.number).chain([0]);
     for number in upwards {
         let Some(table) = tables.get(number) else { continue };
@@ -130,16 +123,22 @@ async fn delete_all(
             continue;
         }
         let before = link.total_changes().await.map_err(failure::engine)?;
-        let carried = if number == 0 { batch::carried(own) } else { 0 };
-        let mut returned = 0;
+        let carried = if number == 0 { carried(own) } else { 0 };
+        let (mut returned, mut outcome) = (0, Ok(()));
         let width = table.stored().count();
-        let outcome = link
+        let deleted = link
             .each(batch::delete(table, number, carried), |row| {
                 returned += 1;
-                gathered.add(number, row, width)
+                let record = value::count(row, width)?;
+                // All rows are drained, also behind one that does not fit.
+                if outcome.is_ok() {
+                    outcome = gather(&mut gathered, record, number, row);
+                }
+                Ok(())
             })
-            .await;
-        let deleted = outcome.map_err(refused)?;
+            .await
+            .map_err(refused)?;
+        outcome?;
         let changed = link.total_changes().await.map_err(failure::engine)? - before;
         if returned != chosen || deleted != chosen {
             return Err(miscounted(&table.name, "rows chosen, deleted and returned differ in number"));
@@ -149,11 +148,13 @@ async fn delete_all(
             return Err(miscounted(&table.name, "the engine changed rows that were not chosen"));
         }
     }
-    gathered.finish(&fitted.root.name)
+    gathered.finish()
 }
 
-fn miscounted(table: &str, what: &str) -> SourceError {
-    SourceError::Engine { reason: format!("table {table}: {what}; the batch is undone") }
+fn gather(gathered: &mut Gathered<'_>, record: u64, number: usize, row: &SqliteRow) -> Result<(), SourceError> {
+    // Record numbers count from 1; no record has the number that 0 becomes.
+    let record = usize::try_from(record).unwrap_or(usize::MAX).wrapping_sub(1);
+    gathered.add(record, number, &value::Returned(row))
 }
 
 fn refused(error: sqlx::Error) -> SourceError {
@@ -162,101 +163,6 @@ fn refused(error: sqlx::Error) -> SourceError {
         return SourceError::RolledBack { reason };
     }
     failure::engine(error)
-}
-
-fn headings(fitted: &Fitted<'_>) -> Vec<segment::Table> {
-    let names = fitted.dataset.tables();
-    let heading = |(table, name): (&super::schema::Table, &str)| segment::Table {
-        name: name.to_owned(),
-        columns: table
-            .stored()
-            .map(|column| segment::Column { name: column.name.clone(), declared: column.declared.clone() })
-            .collect(),
-        rows: 0,
-    };
-    fitted.tables().into_iter().zip(names).map(heading).collect()
-}
-
-/// Records under construction, by record number.
-struct Gathered<'f> {
-    records: Vec<Option<Taken>>,
-    rows: Vec<(Zeroizing<Vec<u8>>, Vec<u64>)>,
-    key: Vec<usize>,
-    subject: Option<usize>,
-    own: &'f FittedEvent<'f>,
-    /// Where the event's values stand in a returned root.
-    event: Vec<usize>,
-    zone: chrono_tz::Tz,
-}
-
-impl<'f> Gathered<'f> {
-    fn new(
-        fitted: &Fitted<'_>,
-        own: &'f FittedEvent<'f>,
-        scope: &Scope<'_>,
-        roots: usize,
-        tables: usize,
-    ) -> Result<Self, SourceError> {
-        let missing = || miscounted(&fitted.root.name, "a column is not returned");
-        let at = |name: &str| fitted.root.position(name).ok_or_else(missing);
-        let width = fitted.root.stored().count();
-        let event = match own.place {
-            Place::Own => own.columns.names().into_iter().map(at).collect::<Result<_, _>>()?,
-            // Behind the record number.
-            Place::Through { .. } => (0..batch::carried(own)).map(|position| width + 1 + position).collect(),
-        };
-        Ok(Self {
-            records: (0..roots).map(|_| None).collect(),
-            rows: (0..roots).map(|_| (Zeroizing::new(Vec::new()), vec![0; tables])).collect(),
-            key: fitted.dataset.key.iter().map(|name| at(name)).collect::<Result<_, _>>()?,
-            subject: fitted.dataset.subject.as_deref().map(at).transpose()?,
-            own,
-            event,
-            zone: scope.zone,
-        })
-    }
-
-    fn add(&mut self, number: usize, row: &SqliteRow, width: usize) -> Result<(), sqlx::Error> {
-        let strange = || sqlx::Error::Decode("a deleted row belongs to no record".into());
-        let record = usize::try_from(value::count(row, width)?).ok().and_then(|record| record.checked_sub(1));
-        let record = record.ok_or_else(strange)?;
-        let (rows, counts) = self.rows.get_mut(record).ok_or_else(strange)?;
-        record::encode_row_start(rows, number);
-        for position in 0..width {
-            value::encode(rows, row, position)?;
-        }
-        *counts.get_mut(number).ok_or_else(strange)? += 1;
-        if number == 0 {
-            let taken = self.root(row)?;
-            *self.records.get_mut(record).ok_or_else(strange)? = Some(taken);
-        }
-        Ok(())
-    }
-
-    fn root(&self, row: &SqliteRow) -> Result<Taken, sqlx::Error> {
-        let cells = |positions: &[usize]| -> Result<Vec<Cell>, sqlx::Error> {
-            positions.iter().map(|position| value::cell(row, *position)).collect()
-        };
-        let subject = self.subject.map(|position| value::cell(row, position)).transpose()?;
-        let event: Reading = condition::read(self.own, self.zone, &cells(&self.event)?);
-        Ok(Taken {
-            key: record::locator(&cells(&self.key)?),
-            // A record of nobody has no subject to be found by.
-            subject: subject.filter(|cell| *cell != Cell::Null).map(|cell| record::locator(&[cell])),
-            event,
-            rows: Zeroizing::new(Vec::new()),
-            counts: Vec::new(),
-        })
-    }
-
-    fn finish(self, table: &str) -> Result<Vec<Taken>, SourceError> {
-        let missing = || miscounted(table, "a record lacks its root");
-        let mut records = Vec::with_capacity(self.records.len());
-        for (taken, (rows, counts)) in self.records.into_iter().zip(self.rows) {
-            records.push(Taken { rows, counts, ..taken.ok_or_else(missing)? });
-        }
-        Ok(records)
-    }
 }
 
 /// The positions of all datasets.

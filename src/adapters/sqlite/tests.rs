@@ -9,16 +9,20 @@ use proptest::prelude::*;
 use proptest::{strategy::ValueTree, test_runner::TestRunner};
 
 use super::{
-    condition::{EventSql, just_after, read},
     connection::{Access, Link},
-    fit::{Columns, FittedEvent, Place},
-    schema::{Affinity, Schema},
-    sql::Sql,
-    value,
+    dialect::SQLITE,
+    schema, value,
 };
-use crate::domain::{
-    event::{Format, Reading},
-    record::Cell,
+use crate::{
+    adapters::sql::{
+        Columns, FittedEvent, Holds, Identity, Sql,
+        event::{EventSql, just_after, read},
+        fit::Place,
+    },
+    domain::{
+        event::{Format, Reading},
+        record::Cell,
+    },
 };
 
 const FORMATS: [Format; 7] = [
@@ -32,13 +36,13 @@ const FORMATS: [Format; 7] = [
 ];
 
 /// Declared types with each affinity, and one that sorts without regard to case.
-const TYPES: [(&str, Affinity); 6] = [
-    ("TEXT", Affinity::Text),
-    ("TIMESTAMP", Affinity::Number),
-    ("INTEGER", Affinity::Number),
-    ("REAL", Affinity::Number),
-    ("", Affinity::None),
-    ("TEXT COLLATE NOCASE", Affinity::Text),
+const TYPES: [(&str, Holds); 6] = [
+    ("TEXT", Holds::Text),
+    ("TIMESTAMP", Holds::Number),
+    ("INTEGER", Holds::Number),
+    ("REAL", Holds::Number),
+    ("", Holds::Any),
+    ("TEXT COLLATE NOCASE", Holds::Text),
 ];
 
 fn text(text: &str) -> Cell {
@@ -157,7 +161,7 @@ fn bounds(values: &[Reading]) -> Vec<DateTime<Utc>> {
 
 /// Asks SQLite and the domain about every row of `v`, and compares.
 async fn agree(link: &mut Link, event: &FittedEvent<'_>, zone: Tz) {
-    let sql = EventSql::new(event, "v", zone);
+    let sql = EventSql::new(&SQLITE, event, "v", zone);
     let columns = event.columns.names().into_iter().map(|name| format!("v.{name}")).collect::<Vec<_>>();
     let mut cells: Vec<Vec<Cell>> = Vec::new();
     let rows = link.all(Sql::new(format!("SELECT {} FROM v ORDER BY v.id", columns.join(", ")))).await.unwrap();
@@ -232,8 +236,8 @@ async fn fill(link: &mut Link, rows: &[Vec<Cell>]) {
     link.command("COMMIT").await.unwrap();
 }
 
-fn one(format: Format, affinity: Affinity, absent: &[String]) -> FittedEvent<'_> {
-    FittedEvent { place: Place::Own, columns: Columns::One { name: "at", affinity }, format, zone: None, absent }
+fn one(format: Format, holds: Holds, absent: &[String]) -> FittedEvent<'_> {
+    FittedEvent { place: Place::Own, columns: Columns::One { name: "at", holds }, format, zone: None, absent }
 }
 
 async fn agree_on_all(values: &[Cell], zones: &[Tz]) {
@@ -325,14 +329,15 @@ async fn a_range_of_an_indexed_event_is_found_through_its_index() {
     let (from, until) = ("2000-01-01T00:00:00Z".parse().unwrap(), "2021-05-27T10:00:00Z".parse().unwrap());
     for format in FORMATS {
         let (declared, affinity) = match format {
-            Format::EpochSeconds | Format::EpochMillis => ("INTEGER", Affinity::Number),
-            _ => ("TEXT", Affinity::Text),
+            Format::EpochSeconds | Format::EpochMillis => ("INTEGER", Holds::Number),
+            _ => ("TEXT", Holds::Text),
         };
         let mut bench =
             bench(&format!("CREATE TABLE v (id INTEGER PRIMARY KEY, at {declared}); CREATE INDEX v_at ON v (at)"))
                 .await;
         let event = one(format, affinity, &[]);
-        let plan = explained(&mut bench.link, EventSql::new(&event, "v", Tz::Asia__Seoul).within(from, until)).await;
+        let plan =
+            explained(&mut bench.link, EventSql::new(&SQLITE, &event, "v", Tz::Asia__Seoul).within(from, until)).await;
         assert!(plan.contains("v_at (at>? AND at<?)"), "{format:?}: {plan}");
     }
 }
@@ -347,12 +352,12 @@ async fn the_schema_is_read_with_keys_links_and_triggers() {
          CREATE TRIGGER t AFTER DELETE ON line BEGIN SELECT 1; END",
     )
     .await;
-    let schema = Schema::read(&mut bench.link).await.unwrap();
+    let schema = schema::read(&mut bench.link).await.unwrap().schema;
     let order = schema.table("ORDER").unwrap();
-    assert_eq!(order.identity, super::schema::Identity::RowId("_rowid_"));
+    assert_eq!(order.identity, Identity::System(&["_rowid_"]));
     assert_eq!(order.stored().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["Id", "rowid", "total"]);
     let line = schema.table("line").unwrap();
-    assert_eq!(line.identity, super::schema::Identity::Key(vec!["b".to_owned(), "a".to_owned()]));
+    assert_eq!(line.identity, Identity::Key(vec!["b".to_owned(), "a".to_owned()]));
     assert_eq!(line.foreign_keys[0].on, [("o".to_owned(), "Id".to_owned())]);
     assert!(!line.is_unique(&["o"]) && line.is_unique(&["A", "b"]));
     assert_eq!(line.triggers, ["t"]);

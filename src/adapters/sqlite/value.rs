@@ -11,7 +11,12 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow, SqliteValueRef},
 };
 
-use crate::domain::record::{self, Cell};
+use super::failure;
+use crate::{
+    adapters::sql::StoredRow,
+    domain::record::{self, Cell},
+    ports::SourceError,
+};
 
 enum Stored<'r> {
     Null,
@@ -54,6 +59,11 @@ pub(super) fn cell(row: &SqliteRow, position: usize) -> Result<Cell, sqlx::Error
     })
 }
 
+/// All values of a row.
+pub(super) fn cells(row: &SqliteRow) -> Result<Vec<Cell>, sqlx::Error> {
+    (0..row.len()).map(|position| cell(row, position)).collect()
+}
+
 /// Writes the value in column `position` straight into a record.
 pub(super) fn encode(out: &mut Vec<u8>, row: &SqliteRow, position: usize) -> Result<(), sqlx::Error> {
     match at(row, position)? {
@@ -93,8 +103,8 @@ pub(super) fn count(row: &SqliteRow, position: usize) -> Result<u64, sqlx::Error
 
 type Arguments<'q> = Query<'q, Sqlite, SqliteArguments>;
 
-/// Binds a value as its own storage class. `Sql::bind` has turned text that is
-/// not UTF-8 into a blob under a cast.
+/// Binds a value as its own storage class. Text that is not UTF-8 is
+/// bound as a blob under a cast (`Dialect::mark`).
 pub(super) fn bind(query: Arguments<'_>, value: Cell) -> Arguments<'_> {
     match value {
         Cell::Null => query.bind(None::<i64>),
@@ -108,10 +118,15 @@ pub(super) fn bind(query: Arguments<'_>, value: Cell) -> Arguments<'_> {
     }
 }
 
-/// True when both hold the same value, to the bit.
-pub(super) fn identical(one: &Cell, other: &Cell) -> bool {
-    match (one, other) {
-        (Cell::Real(one), Cell::Real(other)) => one.to_bits() == other.to_bits(),
-        _ => one == other,
+/// A returned row.
+pub(super) struct Returned<'r>(pub(super) &'r SqliteRow);
+
+impl StoredRow for Returned<'_> {
+    fn cell(&self, position: usize) -> Result<Cell, SourceError> {
+        cell(self.0, position).map_err(failure::engine)
+    }
+
+    fn encode(&self, out: &mut Vec<u8>, position: usize) -> Result<(), SourceError> {
+        encode(out, self.0, position).map_err(failure::engine)
     }
 }

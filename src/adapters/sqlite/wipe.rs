@@ -13,13 +13,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    connection::Link,
-    failure, slack,
-    sql::{Sql, main_table},
-    value,
-};
+use super::{connection::Link, dialect::main_table, failure, slack, value};
 use crate::{
+    adapters::sql::Sql,
     domain::{
         deployment::WipeLevel,
         verdict::{Finding, Verdict},
@@ -167,7 +163,7 @@ async fn leftovers(link: &mut Link) -> Result<Finding, sqlx::Error> {
     if let Some(reason) = link.kept_journal().await? {
         finding = finding.and(Finding::unknown(reason));
     }
-    if link.schema().await?.key_samples {
+    if link.catalogue().await?.key_samples {
         finding = finding.and(Finding::unknown("sqlite_stat4 keeps samples of index keys until the next ANALYZE"));
     }
     Ok(finding)

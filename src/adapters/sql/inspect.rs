@@ -2,47 +2,55 @@
 //! with it at once, each with what to do about it.
 
 use super::{
-    connection::Link,
-    failure,
+    Session, conditions,
     fit::{Fitted, Misfit, Place},
     links,
-    schema::Table,
-    sql::quote,
+    schema::{Schema, Table},
 };
 use crate::{
     domain::deployment::Dataset,
     ports::{SchemaFinding, SourceError},
 };
 
-pub(super) async fn inspect(
-    link: &mut Link,
+/// What was found; an engine adds its own.
+#[derive(Debug)]
+pub(crate) struct Inspected {
+    /// The dataset could be laid over the schema; without that, nothing else was
+    /// looked at.
+    pub(crate) fits: bool,
+    pub(crate) errors: Vec<Misfit>,
+    pub(crate) warnings: Vec<Misfit>,
+}
+
+pub(crate) async fn inspect(
+    session: &mut impl Session,
+    schema: &Schema,
     dataset: &Dataset,
     all: &[&Dataset],
-) -> Result<Vec<SchemaFinding>, SourceError> {
-    let schema = link.schema().await.map_err(failure::engine)?;
-    let fitted = match Fitted::new(dataset, &schema) {
+) -> Result<Inspected, SourceError> {
+    let fitted = match Fitted::new(dataset, schema) {
         Ok(fitted) => fitted,
-        Err(misfits) => return Ok(findings(dataset, true, misfits)),
+        Err(errors) => return Ok(Inspected { fits: false, errors, warnings: Vec::new() }),
     };
     let mut errors = Vec::new();
-    for (owner, condition) in super::conditions(&fitted) {
-        errors.extend(super::condition_misfit(link, owner, condition).await?);
+    for (owner, condition) in conditions(&fitted) {
+        errors.extend(session.condition_misfit(owner, condition).await?);
     }
     let others = all.iter().copied().filter(|other| !std::ptr::eq(*other, dataset));
-    let links = links::judge(&fitted, &schema, others);
+    let links = links::judge(&fitted, schema, others);
     errors.extend(links.errors);
     let mut warnings = links.warnings;
     warnings.extend(missing_indexes(&fitted));
     warnings.extend(triggers(&fitted));
-    warnings.extend(
-        link.kept_journal()
-            .await
-            .map_err(failure::engine)?
-            .map(|reason| Misfit::new(reason, "let the application use journal_mode WAL, DELETE or TRUNCATE")),
-    );
-    let mut found = findings(dataset, true, errors);
-    found.extend(findings(dataset, false, warnings));
-    Ok(found)
+    Ok(Inspected { fits: true, errors, warnings })
+}
+
+impl Inspected {
+    pub(crate) fn findings(self, dataset: &Dataset) -> Vec<SchemaFinding> {
+        let mut found = findings(dataset, true, self.errors);
+        found.extend(findings(dataset, false, self.warnings));
+        found
+    }
 }
 
 fn findings(dataset: &Dataset, error: bool, misfits: Vec<Misfit>) -> Vec<SchemaFinding> {
@@ -59,7 +67,7 @@ fn findings(dataset: &Dataset, error: bool, misfits: Vec<Misfit>) -> Vec<SchemaF
 fn missing_indexes(fitted: &Fitted<'_>) -> Vec<Misfit> {
     let mut missing = Vec::new();
     let mut wanted = |table: &Table, columns: Vec<&str>, what: String| {
-        let misfit = no_index(table, &columns, &what);
+        let misfit = no_index(fitted.schema, table, &columns, &what);
         if !table.begins_an_index(&columns) && !missing.contains(&misfit) {
             missing.push(misfit);
         }
@@ -82,12 +90,15 @@ fn missing_indexes(fitted: &Fitted<'_>) -> Vec<Misfit> {
     missing
 }
 
-fn no_index(table: &Table, columns: &[&str], what: &str) -> Misfit {
-    let listed = columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
-    let name = quote(&format!("{}_{}", table.name, columns.join("_")));
+fn no_index(schema: &Schema, table: &Table, columns: &[&str], what: &str) -> Misfit {
+    let dialect = schema.dialect;
+    // Without schemas an index is made where its table is.
+    let on = if schema.default.is_some() { table.sql.clone() } else { dialect.quote(&table.name) };
+    let listed = columns.iter().map(|column| dialect.quote(column)).collect::<Vec<_>>().join(", ");
+    let name = dialect.quote(&format!("{}_{}", table.name, columns.join("_")).replace('.', "_"));
     Misfit::new(
         format!("no index of {} begins with the columns of {what}: every cycle reads the whole table", table.name),
-        format!("CREATE INDEX {name} ON {} ({listed})", quote(&table.name)),
+        format!("CREATE INDEX {name} ON {on} ({listed})"),
     )
 }
 

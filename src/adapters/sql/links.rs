@@ -5,7 +5,7 @@
 
 use super::{
     fit::{Fitted, Misfit},
-    schema::{ForeignKey, Schema, Table, same, same_link},
+    schema::{ForeignKey, Schema, Table},
 };
 use crate::domain::deployment::{Dataset, Edge, EventPlace};
 
@@ -18,25 +18,25 @@ enum Cover {
 
 /// Judgement on the foreign keys: errors, then warnings.
 #[derive(Debug, Default)]
-pub(super) struct Links {
-    pub(super) errors: Vec<Misfit>,
-    pub(super) warnings: Vec<Misfit>,
+pub(crate) struct Links {
+    pub(crate) errors: Vec<Misfit>,
+    pub(crate) warnings: Vec<Misfit>,
     /// Of the errors, those by which the engine would change rows by itself.
-    pub(super) silent: Vec<Misfit>,
+    pub(crate) silent: Vec<Misfit>,
 }
 
-pub(super) fn judge<'d>(
+pub(crate) fn judge<'d>(
     fitted: &Fitted<'_>,
     schema: &Schema,
     others: impl Iterator<Item = &'d Dataset> + Clone,
 ) -> Links {
     let mut links = Links::default();
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: Vec<&Table> = Vec::new();
     for table in fitted.tables() {
-        if seen.contains(&table.name.as_str()) {
+        if seen.iter().any(|other| other.is(table)) {
             continue;
         }
-        seen.push(&table.name);
+        seen.push(table);
         for (child, key) in schema.pointing_at(&table.name) {
             judge_one(fitted, table, child, key, others.clone(), &mut links);
         }
@@ -60,7 +60,7 @@ fn judge_one<'d>(
         }
         links.errors.push(misfit);
     };
-    if same(&child.name, &parent.name) {
+    if child.is(parent) {
         error(Misfit::new(
             format!("{subject}, its own table"),
             "tables that point at themselves are not supported by this version",
@@ -68,7 +68,7 @@ fn judge_one<'d>(
         return;
     }
     // A row that moves anyway is taken along by this way too.
-    let usual = if fitted.own().any(|own| same(&own.table.name, &child.name)) { "own" } else { "wait" };
+    let usual = if fitted.own().any(|own| own.table.is(child)) { "own" } else { "wait" };
     match cover(fitted, parent, child, key, others) {
         None if acts => error(Misfit::new(
             format!("{subject} with ON DELETE {}: the engine would change rows that nobody sealed", key.on_delete),
@@ -108,8 +108,9 @@ fn cover<'d>(
     key: &ForeignKey,
     mut others: impl Iterator<Item = &'d Dataset>,
 ) -> Option<(Cover, bool)> {
+    let schema = fitted.schema;
     let edges = fitted.children.iter().filter(|edge| {
-        same(&edge.table.name, &child.name) && same(&edge.parent.name, &parent.name) && same_link(edge.on, &key.on)
+        edge.table.is(child) && edge.parent.is(parent) && child.column_names.same_link(edge.on, &key.on)
     });
     // The widest edge counts.
     if let Some(edge) = edges.min_by_key(|edge| (edge.condition.is_some(), edge.edge != Edge::Own)) {
@@ -117,11 +118,13 @@ fn cover<'d>(
         return Some((cover, edge.condition.is_some()));
     }
     let through = |place: &EventPlace| match place {
-        EventPlace::Through { table, on, .. } => same(table, &parent.name) && same_link(on, &key.on),
+        EventPlace::Through { table, on, .. } => {
+            schema.same_table(table, &parent.name) && child.column_names.same_link(on, &key.on)
+        }
         EventPlace::Own(_) => false,
     };
     others
-        .find(|other| same(&other.table, &child.name) && other.events.values().any(through))
+        .find(|other| schema.same_table(&other.table, &child.name) && other.events.values().any(through))
         .map(|other| (Cover::Wait, other.condition.is_some()))
 }
 
@@ -132,8 +135,7 @@ fn columns(key: &ForeignKey) -> String {
 fn edge_to_add(fitted: &Fitted<'_>, parent: &Table, child: &Table, key: &ForeignKey, edge: &str) -> String {
     let on = key.on.iter().map(|(here, there)| format!("{} = {:?}", toml_key(here), there));
     let on = on.collect::<Vec<_>>().join(", ");
-    let parent =
-        if same(&parent.name, &fitted.root.name) { String::new() } else { format!("parent = {:?}\n", parent.name) };
+    let parent = if parent.is(fitted.root) { String::new() } else { format!("parent = {:?}\n", parent.name) };
     let other =
         if edge == "own" { "or \"wait\" if the record waits for it" } else { "or \"own\" if it moves with the record" };
     format!("add\n[[dataset.child]]\ntable = {:?}\n{parent}on = {{ {on} }}\nedge = {edge:?}  # {other}", child.name)

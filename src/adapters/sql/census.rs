@@ -1,38 +1,31 @@
 //! Counts what a cycle would move, by the conditions of `selection`. Only
 //! `SELECT`, in one read transaction, so that all counts are of one state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
 use super::{
-    connection::Link,
-    failure,
+    Session, anomaly, check_conditions,
     fit::{Fitted, FittedChild},
-    schema::{Table, same},
+    schema::{Schema, Table},
     selection::{Driven, ROOT, Selection, identity, joined, relation},
-    sql::{Sql, main_table},
-    value,
+    text::Sql,
 };
 use crate::{
-    domain::{census::Census, deployment::Dataset, selection::Scope},
+    domain::{census::Census, deployment::Dataset, record::Cell, selection::Scope},
     ports::SourceError,
 };
 
-pub(super) async fn census(link: &mut Link, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
-    link.begin_reading().await.map_err(failure::engine)?;
-    let counted = count(link, dataset, scope).await;
-    // Nothing was written; ending it either way only lets go of the snapshot.
-    let ended = link.roll_back().await.map_err(failure::engine);
-    let census = counted?;
-    ended?;
-    Ok(census)
-}
-
-async fn count(link: &mut Link, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
-    let schema = link.schema().await.map_err(failure::engine)?;
-    let selection = Selection::new(dataset, scope, &schema)?;
-    super::check_conditions(link, &selection.of.fitted).await?;
+/// Counts within one read transaction of the session.
+pub(crate) async fn census(
+    session: &mut impl Session,
+    schema: &Schema,
+    dataset: &Dataset,
+    scope: &Scope<'_>,
+) -> Result<Census, SourceError> {
+    let selection = Selection::new(dataset, scope, schema)?;
+    check_conditions(session, &selection.of.fitted).await?;
     let mut census = Census::default();
     // A record that moves for several causes is taken, and counted, for the first.
     let mut earlier: Vec<Sql> = Vec::new();
@@ -42,19 +35,28 @@ async fn count(link: &mut Link, dataset: &Dataset, scope: &Scope<'_>) -> Result<
         let mut driven = selection.driven(&cause)?;
         driven.conditions.extend(earlier.iter().cloned().map(Sql::negated));
         earlier.push(selection.moves_for(&cause)?);
-        roots(link, &driven, held.as_ref(), scope, &mut census).await?;
+        roots(session, &driven, held.as_ref(), scope, &mut census).await?;
         movers.push((driven.from, driven.conditions));
     }
-    census.children = children(link, &selection, &movers, held.as_ref()).await?;
-    let table = Sql::new(format!("SELECT count(*) FROM {}", main_table(&selection.of.fitted.root.name)));
-    census.table_rows = single(link, table).await?;
-    census.anomalies = super::anomaly::count(link, &selection.of.fitted, scope).await?;
+    census.children = children(session, &selection, &movers, held.as_ref()).await?;
+    let table = Sql::new(format!("SELECT count(*) FROM {}", selection.of.fitted.root.sql));
+    census.table_rows = single(session, table).await?;
+    census.anomalies = anomaly::count(session, &selection.of.fitted, scope).await?;
     Ok(census)
 }
 
-async fn single(link: &mut Link, sql: Sql) -> Result<u64, SourceError> {
-    let row = link.one(sql).await.map_err(failure::engine)?;
-    value::count(&row, 0).map_err(failure::engine)
+async fn single(session: &mut impl Session, sql: Sql) -> Result<u64, SourceError> {
+    let row = session.one(sql).await?;
+    counted(&row, 0)
+}
+
+/// A count of rows in a row that was asked for.
+pub(super) fn counted(row: &[Cell], position: usize) -> Result<u64, SourceError> {
+    let count = match row.get(position) {
+        Some(Cell::Integer(count)) => u64::try_from(*count).ok(),
+        _ => None,
+    };
+    count.ok_or_else(|| SourceError::Engine { reason: "a count is not a number of rows".to_owned() })
 }
 
 /// `FROM … WHERE …` of the roots of one cause.
@@ -66,59 +68,59 @@ fn source(from: &str, conditions: &[Sql], held: Option<&Sql>) -> Sql {
 }
 
 async fn roots(
-    link: &mut Link,
+    session: &mut impl Session,
     driven: &Driven<'_>,
     held: Option<&Sql>,
     scope: &Scope<'_>,
     census: &mut Census,
 ) -> Result<(), SourceError> {
-    let mut moving = Sql::new("SELECT count(*), count(*) FILTER (WHERE ");
-    moving.append(driven.own.before(scope.bounds.overdue_before)).push(")");
+    let mut moving = Sql::new("SELECT count(*), count(CASE WHEN ");
+    moving.append(driven.own.before(scope.bounds.overdue_before)).push(" THEN 1 END)");
     for oldest in driven.own.oldest() {
         moving.push(", ").append(oldest);
     }
     moving.append(source(&driven.from, &driven.conditions, held));
-    let row = link.one(moving).await.map_err(failure::engine)?;
-    let rows = value::count(&row, 0).map_err(failure::engine)?;
+    let row = session.one(moving).await?;
+    let rows = counted(&row, 0)?;
     census.rows += rows;
-    census.overdue += value::count(&row, 1).map_err(failure::engine)?;
-    for (position, shape) in driven.own.shapes().iter().enumerate() {
-        let cell = value::cell(&row, position + 2).map_err(failure::engine)?;
-        let found: Option<DateTime<Utc>> = driven.own.read_oldest(*shape, &cell);
+    census.overdue += counted(&row, 1)?;
+    for (shape, cell) in driven.own.shapes().iter().zip(row.iter().skip(2)) {
+        let found: Option<DateTime<Utc>> = driven.own.read_oldest(*shape, cell);
         census.oldest = census.oldest.into_iter().chain(found).min();
     }
     if held.is_some() {
         let mut all = Sql::new("SELECT count(*)");
         all.append(source(&driven.from, &driven.conditions, None));
-        census.waiting += single(link, all).await?.saturating_sub(rows);
+        census.waiting += single(session, all).await?.saturating_sub(rows);
     }
     Ok(())
 }
 
 async fn children(
-    link: &mut Link,
+    session: &mut impl Session,
     selection: &Selection<'_>,
     movers: &[(String, Vec<Sql>)],
     held: Option<&Sql>,
 ) -> Result<BTreeMap<String, u64>, SourceError> {
     let fitted = &selection.of.fitted;
     let mut counts = BTreeMap::new();
-    let mut seen: BTreeSet<String> = BTreeSet::new();
+    let mut seen: Vec<&Table> = Vec::new();
     for (child, name) in fitted.own().zip(fitted.dataset.tables().into_iter().skip(1)) {
-        if !seen.insert(child.table.name.to_ascii_lowercase()) {
+        if seen.iter().any(|other| other.is(child.table)) {
             continue;
         }
+        seen.push(child.table);
         let rows = match single_way(fitted, child) {
             Some(way) => {
                 let mut rows = 0;
                 for (from, conditions) in movers {
                     let mut sql = Sql::new("SELECT count(*)");
                     sql.append(source(&format!("{from}{way}"), conditions, held));
-                    rows += single(link, sql).await?;
+                    rows += single(session, sql).await?;
                 }
                 rows
             }
-            None => single(link, every_row_once(selection, child.table)?).await?,
+            None => single(session, every_row_once(selection, child.table)?).await?,
         };
         counts.insert(name.to_owned(), rows);
     }
@@ -131,21 +133,22 @@ fn single_way(fitted: &Fitted<'_>, child: &FittedChild<'_>) -> Option<String> {
     let mut way: Vec<&FittedChild<'_>> = Vec::new();
     let mut next = child;
     loop {
-        if fitted.own().filter(|own| same(&own.table.name, &next.table.name)).count() != 1 || !is_plain_key(next) {
+        if fitted.own().filter(|own| own.table.is(next.table)).count() != 1 || !is_plain_key(next) {
             return None;
         }
         way.push(next);
-        match fitted.own().find(|own| same(&own.table.name, &next.parent.name)) {
+        match fitted.own().find(|own| own.table.is(next.parent)) {
             Some(above) => next = above,
             None => break,
         }
     }
     let mut joins = String::new();
+    let dialect = fitted.schema.dialect;
     let mut above = ROOT.to_owned();
     for (position, step) in way.into_iter().rev().enumerate() {
         let alias = format!("c{position}");
         let found = relation(step.table, step.condition, &alias);
-        joins += &format!(" JOIN {found} ON {}", joined(&above, &alias, step.on));
+        joins += &format!(" JOIN {found} ON {}", joined(dialect, (step.parent, &above), (step.table, &alias), step.on));
         above = alias;
     }
     Some(joins)
@@ -154,22 +157,22 @@ fn single_way(fitted: &Fitted<'_>, child: &FittedChild<'_>) -> Option<String> {
 /// The link leads to a unique key whose values compare as the child's do.
 fn is_plain_key(child: &FittedChild<'_>) -> bool {
     let there: Vec<&str> = child.on.iter().map(|(_, there)| there.as_str()).collect();
-    let affinity = |table: &Table, name: &str| table.column(name).map(super::schema::Column::affinity);
+    let holds = |table: &Table, name: &str| table.column(name).map(|column| column.holds);
     child.parent.is_unique(&there)
-        && child.on.iter().all(|(here, there)| affinity(child.table, here) == affinity(child.parent, there))
+        && child.on.iter().all(|(here, there)| holds(child.table, here) == holds(child.parent, there))
 }
 
 /// Counts rows of a table that are reached by any way, each once.
 fn every_row_once(selection: &Selection<'_>, table: &Table) -> Result<Sql, SourceError> {
     let alias = "c";
     let mut ways = Vec::new();
-    for child in selection.of.fitted.own().filter(|own| same(&own.table.name, &table.name)) {
+    for child in selection.of.fitted.own().filter(|own| own.table.is(table)) {
         let belongs = selection.belongs(child, alias)?;
         ways.push(match child.condition {
             None => belongs,
             Some(condition) => {
-                let rows = identity(table, None, alias).join(", ");
-                let narrowed = identity(table, Some(condition), "n").join(", ");
+                let rows = identity(selection.dialect(), table, None, alias).join(", ");
+                let narrowed = identity(selection.dialect(), table, Some(condition), "n").join(", ");
                 let mut sql = Sql::new(format!(
                     "(({rows}) IN (SELECT {narrowed} FROM {}) AND ",
                     relation(table, Some(condition), "n")

@@ -10,10 +10,11 @@ use std::cell::Cell as Counter;
 use chrono::{DateTime, Utc};
 
 use super::{
-    condition::{EventSql, just_after},
+    dialect::Dialect,
+    event::{EventSql, just_after},
     fit::{Fitted, FittedChild, FittedEvent, Place},
-    schema::{Identity, Schema, Table, same, same_link},
-    sql::{Sql, column, main_table, parenthesised},
+    schema::{Identity, Schema, Table},
+    text::{Sql, column, parenthesised},
 };
 use crate::{
     domain::{
@@ -24,20 +25,17 @@ use crate::{
     ports::SourceError,
 };
 
-/// The name under which a narrowed relation shows its rowid.
-const ROWID: &str = "retentiond rowid";
-
 /// A dataset with the scope it runs under.
 #[derive(Debug)]
-pub(super) struct Member<'a> {
-    pub(super) fitted: Fitted<'a>,
-    pub(super) scope: Scope<'a>,
+pub(crate) struct Member<'a> {
+    pub(crate) fitted: Fitted<'a>,
+    pub(crate) scope: Scope<'a>,
 }
 
 /// The dataset in question and those of the same source.
 #[derive(Debug)]
-pub(super) struct Selection<'a> {
-    pub(super) of: Member<'a>,
+pub(crate) struct Selection<'a> {
+    pub(crate) of: Member<'a>,
     others: Vec<Member<'a>>,
     aliases: Counter<usize>,
 }
@@ -46,47 +44,69 @@ pub(super) struct Selection<'a> {
 struct Wait<'s> {
     table: &'s Table,
     condition: Option<&'s str>,
-    parent: &'s str,
+    parent: &'s Table,
     on: &'s [(String, String)],
 }
 
 /// Roots that move for one cause: `FROM … WHERE …` with the aliases of the rows
 /// that hold the dataset's own event and the one that drives the cause.
-pub(super) struct Driven<'s> {
-    pub(super) from: String,
-    pub(super) conditions: Vec<Sql>,
-    pub(super) own: EventSql<'s>,
-    pub(super) driving: EventSql<'s>,
+pub(crate) struct Driven<'s> {
+    pub(crate) from: String,
+    pub(crate) conditions: Vec<Sql>,
+    pub(crate) own: EventSql<'s>,
+    pub(crate) driving: EventSql<'s>,
 }
 
 /// The alias of the root in a `Driven`.
-pub(super) const ROOT: &str = "r";
+pub(crate) const ROOT: &str = "r";
 
-/// A table as a relation: all of it, or the rows of a condition.
-pub(super) fn relation(table: &Table, condition: Option<&str>, alias: &str) -> String {
-    let name = main_table(&table.name);
+/// A table as a relation: all of it, or the rows of a condition. A narrowed one
+/// shows the engine's own columns under names of ours.
+pub(crate) fn relation(table: &Table, condition: Option<&str>, alias: &str) -> String {
+    let name = &table.sql;
     let Some(condition) = condition else { return format!("{name} AS {alias}") };
-    let rowid = match &table.identity {
-        Identity::RowId(rowid) => format!("{rowid} AS \"{ROWID}\", "),
-        Identity::Key(_) | Identity::Hidden => String::new(),
+    let shown = match &table.identity {
+        Identity::System(columns) => {
+            let shown = columns.iter().enumerate().map(|(at, column)| format!("{column} AS {}, ", shown_as(at)));
+            shown.collect::<String>()
+        }
+        Identity::Key(_) | Identity::None(..) => String::new(),
     };
-    format!("(SELECT {rowid}* FROM {name} WHERE {}) AS {alias}", parenthesised(condition))
+    format!("(SELECT {shown}* FROM {name} WHERE {}) AS {alias}", parenthesised(condition))
+}
+
+fn shown_as(position: usize) -> String {
+    format!("retentiond_row_{position}")
 }
 
 /// What identifies a row of `relation`.
-pub(super) fn identity(table: &Table, condition: Option<&str>, alias: &str) -> Vec<String> {
+pub(crate) fn identity(dialect: &dyn Dialect, table: &Table, condition: Option<&str>, alias: &str) -> Vec<String> {
     match &table.identity {
-        Identity::RowId(_) if condition.is_some() => vec![column(alias, ROWID)],
-        Identity::RowId(rowid) => vec![format!("{alias}.{rowid}")],
-        Identity::Key(key) => key.iter().map(|name| column(alias, name)).collect(),
-        Identity::Hidden => Vec::new(),
+        Identity::System(columns) if condition.is_some() => {
+            (0..columns.len()).map(|at| format!("{alias}.{}", shown_as(at))).collect()
+        }
+        Identity::System(columns) => columns.iter().map(|column| format!("{alias}.{column}")).collect(),
+        Identity::Key(key) => key.iter().map(|name| column(dialect, alias, name)).collect(),
+        Identity::None(..) => Vec::new(),
     }
 }
 
 /// `parent.there = child.here …`: the parent's collation decides, as it does for
 /// a foreign key.
-pub(super) fn joined(parent: &str, child: &str, on: &[(String, String)]) -> String {
-    let pairs = on.iter().map(|(here, there)| format!("{} = {}", column(parent, there), column(child, here)));
+pub(crate) fn joined(
+    dialect: &dyn Dialect,
+    (above, parent): (&Table, &str),
+    (below, child): (&Table, &str),
+    on: &[(String, String)],
+) -> String {
+    let pairs = on.iter().map(|(here, there)| {
+        let (at_parent, at_child) = (column(dialect, parent, there), column(dialect, child, here));
+        match (above.column(there), below.column(here)) {
+            (Some(there), Some(here)) => dialect.equal((there, &at_parent), (here, &at_child)),
+            // `Fitted` has refused it.
+            _ => format!("{at_parent} = {at_child}"),
+        }
+    });
     pairs.collect::<Vec<_>>().join(" AND ")
 }
 
@@ -99,20 +119,24 @@ fn exists(relation: &str, conditions: Vec<Sql>) -> Sql {
 impl<'a> Selection<'a> {
     /// Fits the dataset and its neighbours. A neighbour that does not fit
     /// matters only where it could hold this dataset's records back.
-    pub(super) fn new(dataset: &'a Dataset, scope: &Scope<'a>, schema: &'a Schema) -> Result<Self, SourceError> {
+    pub(crate) fn new(dataset: &'a Dataset, scope: &Scope<'a>, schema: &'a Schema) -> Result<Self, SourceError> {
         let of = Member { fitted: Fitted::for_query(dataset, schema)?, scope: *scope };
         let mut others = Vec::with_capacity(scope.others.len());
         for (other, scope) in scope.others {
-            if same(&other.table, &dataset.table) && other.rule == dataset.rule {
+            if schema.same_table(&other.table, &dataset.table) && other.rule == dataset.rule {
                 continue;
             }
             match Fitted::for_query(other, schema) {
                 Ok(fitted) => others.push(Member { fitted, scope: *scope }),
-                Err(error) if concerns(other, dataset) => return Err(error),
+                Err(error) if concerns(other, dataset, schema) => return Err(error),
                 Err(_) => {}
             }
         }
         Ok(Self { of, others, aliases: Counter::new(0) })
+    }
+
+    pub(crate) fn dialect(&self) -> &'static dyn Dialect {
+        self.of.fitted.schema.dialect
     }
 
     fn alias(&self) -> String {
@@ -121,29 +145,31 @@ impl<'a> Selection<'a> {
     }
 
     /// The causes in the order in which records are taken for them.
-    pub(super) fn causes(scope: &Scope<'_>) -> Vec<Cause> {
+    pub(crate) fn causes(scope: &Scope<'_>) -> Vec<Cause> {
         scope.separate_on.iter().cloned().map(Cause::Event).chain([Cause::Due]).collect()
     }
 
-    pub(super) fn driven<'s>(&'s self, cause: &Cause) -> Result<Driven<'s>, SourceError> {
-        let (member, zone) = (&self.of, self.of.scope.zone);
+    pub(crate) fn driven<'s>(&'s self, cause: &Cause) -> Result<Driven<'s>, SourceError> {
+        let (member, zone, dialect) = (&self.of, self.of.scope.zone, self.dialect());
+        let root = member.fitted.root;
         let own_event = member.fitted.event(member.scope.event)?;
         let name = event_of(cause, &member.scope);
         let driving_event = member.fitted.event(name)?;
-        let mut from = relation(member.fitted.root, member.fitted.dataset.condition.as_deref(), ROOT);
+        let mut from = relation(root, member.fitted.dataset.condition.as_deref(), ROOT);
         let mut join = |event: &FittedEvent<'_>, alias: &'static str| match event.place {
             Place::Own => ROOT,
             Place::Through { table, on } => {
-                from += &format!(" JOIN {} AS {alias} ON {}", main_table(&table.name), joined(alias, ROOT, on));
+                let link = joined(dialect, (table, alias), (root, ROOT), on);
+                from += &format!(" JOIN {} AS {alias} ON {link}", table.sql);
                 alias
             }
         };
-        let own = EventSql::new(own_event, join(own_event, "o"), zone);
+        let own = EventSql::new(dialect, own_event, join(own_event, "o"), zone);
         let is_own = name == member.scope.event;
         let driving = if is_own {
-            EventSql::new(own_event, if matches!(own_event.place, Place::Own) { ROOT } else { "o" }, zone)
+            EventSql::new(dialect, own_event, if matches!(own_event.place, Place::Own) { ROOT } else { "o" }, zone)
         } else {
-            EventSql::new(driving_event, join(driving_event, "e"), zone)
+            EventSql::new(dialect, driving_event, join(driving_event, "e"), zone)
         };
         let (earliest, until) = range(&member.scope, cause);
         let mut conditions = vec![driving.within(earliest, until)];
@@ -155,7 +181,7 @@ impl<'a> Selection<'a> {
 
     /// The root behind `ROOT` moves for this cause, the period's own event
     /// aside.
-    pub(super) fn moves_for(&self, cause: &Cause) -> Result<Sql, SourceError> {
+    pub(crate) fn moves_for(&self, cause: &Cause) -> Result<Sql, SourceError> {
         self.cause(&self.of, cause, ROOT)
     }
 
@@ -174,29 +200,30 @@ impl<'a> Selection<'a> {
     ) -> Result<Sql, SourceError> {
         let (event, zone) = (member.fitted.event(name)?, member.scope.zone);
         let Place::Through { table, on } = event.place else {
-            return Ok(EventSql::new(event, alias, zone).within(from, until));
+            return Ok(EventSql::new(self.dialect(), event, alias, zone).within(from, until));
         };
         let parent = self.alias();
-        let within = EventSql::new(event, &parent, zone).within(from, until);
-        Ok(exists(&relation(table, None, &parent), vec![Sql::new(joined(&parent, alias, on)), within]))
+        let within = EventSql::new(self.dialect(), event, &parent, zone).within(from, until);
+        let link = joined(self.dialect(), (table, &parent), (member.fitted.root, alias), on);
+        Ok(exists(&relation(table, None, &parent), vec![Sql::new(link), within]))
     }
 
     /// No row may be left that holds the root behind `ROOT` back.
-    pub(super) fn held_strictly(&self) -> Result<Option<Sql>, SourceError> {
+    pub(crate) fn held_strictly(&self) -> Result<Option<Sql>, SourceError> {
         self.held(&self.of, ROOT, None)
     }
 
     /// Rows that move before the root in the same cycle do not hold it back.
-    pub(super) fn held_in_cycle(&self, alias: &str) -> Result<Option<Sql>, SourceError> {
-        self.held(&self.of, alias, Some(&[self.of.fitted.root.name.as_str()]))
+    pub(crate) fn held_in_cycle(&self, alias: &str) -> Result<Option<Sql>, SourceError> {
+        self.held(&self.of, alias, Some(&[self.of.fitted.root]))
     }
 
     /// The root behind `alias` moves in this cycle, for any cause.
-    pub(super) fn moves_in_cycle(&self, alias: &str) -> Result<Sql, SourceError> {
-        self.moves(&self.of, alias, &[self.of.fitted.root.name.as_str()])
+    pub(crate) fn moves_in_cycle(&self, alias: &str) -> Result<Sql, SourceError> {
+        self.moves(&self.of, alias, &[self.of.fitted.root])
     }
 
-    fn moves(&self, member: &Member<'a>, alias: &str, above: &[&str]) -> Result<Sql, SourceError> {
+    fn moves(&self, member: &Member<'a>, alias: &str, above: &[&Table]) -> Result<Sql, SourceError> {
         let bounds = member.scope.bounds;
         let own = self.event_within(member, member.scope.event, alias, bounds.not_before, just_after(bounds.now))?;
         let causes = Self::causes(&member.scope)
@@ -209,7 +236,7 @@ impl<'a> Selection<'a> {
 
     /// `above` are the tables whose waiting is being decided already (a wait in
     /// a circle ends nowhere); `None` asks for rows of any kind.
-    fn held(&self, member: &Member<'a>, alias: &str, above: Option<&[&str]>) -> Result<Option<Sql>, SourceError> {
+    fn held(&self, member: &Member<'a>, alias: &str, above: Option<&[&Table]>) -> Result<Option<Sql>, SourceError> {
         let waits = self.waits(member);
         if waits.is_empty() {
             return Ok(None);
@@ -220,7 +247,8 @@ impl<'a> Selection<'a> {
             let stays = above.map(|above| self.stays(&wait, &row, above)).transpose()?.flatten();
             let found = relation(wait.table, wait.condition, &row);
             let inner = move |parent: &str| {
-                let link = Sql::new(joined(parent, &row, wait.on));
+                let link = joined(self.dialect(), (wait.parent, parent), (wait.table, &row), wait.on);
+                let link = Sql::new(link);
                 exists(&found, std::iter::once(link).chain(stays.clone()).collect())
             };
             reasons.push(self.below(member, alias, wait.parent, &inner));
@@ -234,28 +262,27 @@ impl<'a> Selection<'a> {
         let of_child = |child: &'s FittedChild<'a>| Wait {
             table: child.table,
             condition: child.condition,
-            parent: &child.parent.name,
+            parent: child.parent,
             on: child.on,
         };
         let mut waits: Vec<Wait<'s>> =
             member.fitted.children.iter().filter(|child| child.edge == Edge::Wait).map(of_child).collect();
         let tables = member.fitted.tables();
         for other in std::iter::once(&self.of).chain(&self.others) {
-            if std::ptr::eq(other, member) || tables.iter().skip(1).any(|own| same(&own.name, &other.fitted.root.name))
-            {
+            if std::ptr::eq(other, member) || tables.iter().skip(1).any(|own| own.is(other.fitted.root)) {
                 continue;
             }
             for (_, event) in &other.fitted.events {
                 let Place::Through { table, on } = event.place else { continue };
                 let known = |wait: &Wait<'s>| {
-                    same(&wait.table.name, &other.fitted.root.name)
-                        && same(wait.parent, &table.name)
-                        && same_link(wait.on, on)
+                    wait.table.is(other.fitted.root)
+                        && wait.parent.is(table)
+                        && table.column_names.same_link(wait.on, on)
                         && wait.condition.is_none()
                 };
-                if tables.iter().any(|own| same(&own.name, &table.name)) && !waits.iter().any(known) {
+                if tables.iter().any(|own| own.is(table)) && !waits.iter().any(known) {
                     let condition = other.fitted.dataset.condition.as_deref();
-                    waits.push(Wait { table: other.fitted.root, condition, parent: &table.name, on });
+                    waits.push(Wait { table: other.fitted.root, condition, parent: table, on });
                 }
             }
         }
@@ -264,20 +291,20 @@ impl<'a> Selection<'a> {
 
     /// The row behind `row` does not move by itself in this cycle. `None`: no
     /// dataset moves rows of this table.
-    fn stays(&self, wait: &Wait<'_>, row: &str, above: &[&str]) -> Result<Option<Sql>, SourceError> {
+    fn stays(&self, wait: &Wait<'_>, row: &str, above: &[&Table]) -> Result<Option<Sql>, SourceError> {
         let mut moving = Vec::new();
         for other in &self.others {
             let root = other.fitted.root;
-            if !same(&root.name, &wait.table.name) || above.iter().any(|name| same(name, &root.name)) {
+            if !root.is(wait.table) || above.iter().any(|table| table.is(root)) {
                 continue;
             }
-            let above: Vec<&str> = above.iter().copied().chain([root.name.as_str()]).collect();
+            let above: Vec<&Table> = above.iter().copied().chain([root]).collect();
             moving.push(match other.fitted.dataset.condition.as_deref() {
                 None => self.moves(other, row, &above)?,
                 condition => {
                     let again = self.alias();
-                    let this = identity(root, wait.condition, row);
-                    let pairs = identity(root, condition, &again).into_iter().zip(this);
+                    let this = identity(self.dialect(), root, wait.condition, row);
+                    let pairs = identity(self.dialect(), root, condition, &again).into_iter().zip(this);
                     let same_row = pairs.map(|(one, other)| Sql::new(format!("{one} = {other}")));
                     let moves = self.moves(other, &again, &above)?;
                     exists(&relation(root, condition, &again), same_row.chain([moves]).collect())
@@ -289,31 +316,34 @@ impl<'a> Selection<'a> {
 
     /// `inner` holds for a row of `target` that belongs to the root behind
     /// `root`.
-    fn below(&self, member: &Member<'a>, root: &str, target: &str, inner: &dyn Fn(&str) -> Sql) -> Sql {
-        if same(target, &member.fitted.root.name) {
+    fn below(&self, member: &Member<'a>, root: &str, target: &Table, inner: &dyn Fn(&str) -> Sql) -> Sql {
+        if target.is(member.fitted.root) {
             return inner(root);
         }
-        let ways = member.fitted.own().filter(|child| same(&child.table.name, target)).map(|child| {
+        let ways = member.fitted.own().filter(|child| child.table.is(target)).map(|child| {
             let alias = self.alias();
             let found = relation(child.table, child.condition, &alias);
-            let step = |parent: &str| exists(&found, vec![Sql::new(joined(parent, &alias, child.on)), inner(&alias)]);
-            self.below(member, root, &child.parent.name, &step)
+            let step = |parent: &str| {
+                let link = joined(self.dialect(), (child.parent, parent), (child.table, &alias), child.on);
+                exists(&found, vec![Sql::new(link), inner(&alias)])
+            };
+            self.below(member, root, child.parent, &step)
         });
         Sql::any(ways.collect::<Vec<_>>())
     }
 
     /// The row behind `alias`, of `child`, belongs to a root that moves in this
     /// cycle.
-    pub(super) fn belongs(&self, child: &FittedChild<'a>, alias: &str) -> Result<Sql, SourceError> {
+    pub(crate) fn belongs(&self, child: &FittedChild<'a>, alias: &str) -> Result<Sql, SourceError> {
         let fitted = &self.of.fitted;
         let parent = self.alias();
-        let link = Sql::new(joined(&parent, alias, child.on));
-        if same(&child.parent.name, &fitted.root.name) {
+        let link = Sql::new(joined(self.dialect(), (child.parent, &parent), (child.table, alias), child.on));
+        if child.parent.is(fitted.root) {
             let found = relation(fitted.root, fitted.dataset.condition.as_deref(), &parent);
             return Ok(exists(&found, vec![link, self.moves_in_cycle(&parent)?]));
         }
         let mut ways = Vec::new();
-        for above in fitted.own().filter(|own| same(&own.table.name, &child.parent.name)) {
+        for above in fitted.own().filter(|own| own.table.is(child.parent)) {
             let found = relation(above.table, above.condition, &parent);
             ways.push(exists(&found, vec![link.clone(), self.belongs(above, &parent)?]));
         }
@@ -339,8 +369,11 @@ fn range(scope: &Scope<'_>, cause: &Cause) -> (DateTime<Utc>, DateTime<Utc>) {
 }
 
 /// True when rows of `other` could hold records of `dataset` back.
-fn concerns(other: &Dataset, dataset: &Dataset) -> bool {
-    let ours = |name: &str| same(name, &dataset.table) || dataset.children.iter().any(|child| same(&child.table, name));
+fn concerns(other: &Dataset, dataset: &Dataset, schema: &Schema) -> bool {
+    let ours = |name: &str| {
+        schema.same_table(name, &dataset.table)
+            || dataset.children.iter().any(|child| schema.same_table(&child.table, name))
+    };
     let through = |place: &EventPlace| matches!(place, EventPlace::Through { table, .. } if ours(table));
     ours(&other.table) || other.events.values().any(through)
 }

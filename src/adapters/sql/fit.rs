@@ -6,7 +6,7 @@
 
 use chrono_tz::Tz;
 
-use super::schema::{Affinity, Column as SchemaColumn, Identity, Kind, Schema, Table, same};
+use super::schema::{Column as SchemaColumn, Holds, Identity, Kind, Schema, Table};
 use crate::{
     domain::{
         deployment::{Dataset, Edge, EventPlace},
@@ -18,17 +18,17 @@ use crate::{
 
 /// Why a dataset does not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Misfit {
-    pub(super) message: String,
-    pub(super) hint: String,
+pub(crate) struct Misfit {
+    pub(crate) message: String,
+    pub(crate) hint: String,
 }
 
 impl Misfit {
-    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: hint.into() }
     }
 
-    pub(super) fn into_error(self, dataset: &Dataset) -> SourceError {
+    pub(crate) fn into_error(self, dataset: &Dataset) -> SourceError {
         SourceError::Schema {
             dataset: dataset.table.clone(),
             reason: format!("{}; hint: {}", self.message, self.hint.replace('\n', " ")),
@@ -37,39 +37,40 @@ impl Misfit {
 }
 
 #[derive(Debug)]
-pub(super) struct Fitted<'a> {
-    pub(super) dataset: &'a Dataset,
-    pub(super) root: &'a Table,
-    pub(super) events: Vec<(EventName, FittedEvent<'a>)>,
+pub(crate) struct Fitted<'a> {
+    pub(crate) dataset: &'a Dataset,
+    pub(crate) schema: &'a Schema,
+    pub(crate) root: &'a Table,
+    pub(crate) events: Vec<(EventName, FittedEvent<'a>)>,
     /// In the order of the dataset.
-    pub(super) children: Vec<FittedChild<'a>>,
+    pub(crate) children: Vec<FittedChild<'a>>,
 }
 
 #[derive(Debug)]
-pub(super) struct FittedChild<'a> {
-    pub(super) table: &'a Table,
+pub(crate) struct FittedChild<'a> {
+    pub(crate) table: &'a Table,
     /// The table above, by name: it may stand in the dataset more than once.
-    pub(super) parent: &'a Table,
+    pub(crate) parent: &'a Table,
     /// Column of the child, column of the parent.
-    pub(super) on: &'a [(String, String)],
-    pub(super) condition: Option<&'a str>,
-    pub(super) edge: Edge,
+    pub(crate) on: &'a [(String, String)],
+    pub(crate) condition: Option<&'a str>,
+    pub(crate) edge: Edge,
     /// Table number in a record; `None` for a `wait` edge.
-    pub(super) number: Option<usize>,
+    pub(crate) number: Option<usize>,
 }
 
 #[derive(Debug)]
-pub(super) struct FittedEvent<'a> {
-    pub(super) place: Place<'a>,
-    pub(super) columns: Columns<'a>,
+pub(crate) struct FittedEvent<'a> {
+    pub(crate) place: Place<'a>,
+    pub(crate) columns: Columns<'a>,
     /// Never `Auto`.
-    pub(super) format: Format,
-    pub(super) zone: Option<Tz>,
-    pub(super) absent: &'a [String],
+    pub(crate) format: Format,
+    pub(crate) zone: Option<Tz>,
+    pub(crate) absent: &'a [String],
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place<'a> {
+pub(crate) enum Place<'a> {
     Own,
     Through {
         table: &'a Table,
@@ -79,20 +80,20 @@ pub(super) enum Place<'a> {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Columns<'a> {
-    One { name: &'a str, affinity: Affinity },
+pub(crate) enum Columns<'a> {
+    One { name: &'a str, holds: Holds },
     DateAndTime { date: &'a str, time: &'a str },
 }
 
 impl<'a> Columns<'a> {
     /// The column that an index on the event begins with.
-    pub(super) fn first(&self) -> &'a str {
+    pub(crate) fn first(&self) -> &'a str {
         match self {
             Self::One { name, .. } | Self::DateAndTime { date: name, .. } => name,
         }
     }
 
-    pub(super) fn names(&self) -> Vec<&'a str> {
+    pub(crate) fn names(&self) -> Vec<&'a str> {
         match self {
             Self::One { name, .. } => vec![name],
             Self::DateAndTime { date, time } => vec![date, time],
@@ -102,7 +103,7 @@ impl<'a> Columns<'a> {
 
 impl<'a> Fitted<'a> {
     /// Fits all of a dataset or says everything that does not.
-    pub(super) fn new(dataset: &'a Dataset, schema: &'a Schema) -> Result<Self, Vec<Misfit>> {
+    pub(crate) fn new(dataset: &'a Dataset, schema: &'a Schema) -> Result<Self, Vec<Misfit>> {
         let mut misfits = Vec::new();
         let Some(root) = keep(table(schema, &dataset.table), &mut misfits) else { return Err(misfits) };
         keep(key(dataset, root), &mut misfits);
@@ -116,19 +117,19 @@ impl<'a> Fitted<'a> {
             }
         }
         let children = children(dataset, schema, &mut misfits);
-        let fitted = Self { dataset, root, events, children };
+        let fitted = Self { dataset, schema, root, events, children };
         if misfits.is_empty() { Ok(fitted) } else { Err(misfits) }
     }
 
     /// Fits a dataset for a query; the first misfit is the error.
-    pub(super) fn for_query(dataset: &'a Dataset, schema: &'a Schema) -> Result<Self, SourceError> {
+    pub(crate) fn for_query(dataset: &'a Dataset, schema: &'a Schema) -> Result<Self, SourceError> {
         Self::new(dataset, schema).map_err(|misfits| {
             let first = misfits.into_iter().next();
             first.unwrap_or_else(|| Misfit::new("it does not fit", "run check")).into_error(dataset)
         })
     }
 
-    pub(super) fn event(&self, name: &EventName) -> Result<&FittedEvent<'a>, SourceError> {
+    pub(crate) fn event(&self, name: &EventName) -> Result<&FittedEvent<'a>, SourceError> {
         self.events.iter().find(|(known, _)| known == name).map(|(_, event)| event).ok_or_else(|| {
             Misfit::new(
                 format!("event {name} has no column"),
@@ -139,21 +140,20 @@ impl<'a> Fitted<'a> {
     }
 
     /// Own tables by number; 0 is the root.
-    pub(super) fn tables(&self) -> Vec<&'a Table> {
+    pub(crate) fn tables(&self) -> Vec<&'a Table> {
         std::iter::once(self.root).chain(self.own().map(|child| child.table)).collect()
     }
 
-    pub(super) fn own(&self) -> impl Iterator<Item = &FittedChild<'a>> {
+    pub(crate) fn own(&self) -> impl Iterator<Item = &FittedChild<'a>> {
         self.children.iter().filter(|child| child.number.is_some())
     }
 
     /// Own children so that each stands behind all tables it hangs below.
-    pub(super) fn downwards(&self) -> Vec<&FittedChild<'a>> {
+    pub(crate) fn downwards(&self) -> Vec<&FittedChild<'a>> {
         let mut waiting: Vec<&FittedChild<'a>> = self.own().collect();
         let mut ordered: Vec<&FittedChild<'a>> = Vec::with_capacity(waiting.len());
         while !waiting.is_empty() {
-            let above =
-                |child: &&FittedChild<'a>| waiting.iter().any(|other| same(&other.table.name, &child.parent.name));
+            let above = |child: &&FittedChild<'a>| waiting.iter().any(|other| other.table.is(child.parent));
             let (later, ready): (Vec<_>, Vec<_>) = waiting.iter().copied().partition(above);
             if ready.is_empty() {
                 // A cycle; `children` has refused it.
@@ -173,15 +173,14 @@ fn keep<T>(outcome: Result<T, Misfit>, misfits: &mut Vec<Misfit>) -> Option<T> {
 
 fn table<'a>(schema: &'a Schema, name: &str) -> Result<&'a Table, Misfit> {
     let found = schema.table(name).ok_or_else(|| {
-        Misfit::new(format!("table {name} does not exist"), "write the name as it is in the database, without a schema")
+        let hint = "write the name as it is in the database, with its schema where it is not in the usual one";
+        Misfit::new(format!("table {name} does not exist"), hint)
     })?;
     let (what, hint) = match (found.kind, &found.identity) {
         (Kind::View, _) => ("is a view", "name the table behind it"),
         (Kind::Virtual, _) => ("is a virtual table", "name the table that it indexes"),
-        (Kind::Table, Identity::Hidden) => {
-            ("has columns that hide rowid, _rowid_ and oid", "rename one of the three columns")
-        }
-        (Kind::Table, _) => return Ok(found),
+        (Kind::Table, Identity::None(what, hint)) => (*what, *hint),
+        (Kind::Table, Identity::System(_) | Identity::Key(_)) => return Ok(found),
     };
     Err(Misfit::new(format!("{name} {what}"), hint))
 }
@@ -212,8 +211,8 @@ fn key(dataset: &Dataset, root: &Table) -> Result<(), Misfit> {
     }
     let names: Vec<&str> = dataset.key.iter().map(String::as_str).collect();
     let primary = root.primary_key();
-    let is_primary =
-        primary.len() == names.len() && primary.iter().all(|one| names.iter().any(|other| same(one, other)));
+    let is_primary = primary.len() == names.len()
+        && primary.iter().all(|one| names.iter().any(|other| root.column_names.same(one, other)));
     let nullable = names.iter().any(|name| root.column(name).is_some_and(|column| !column.not_null));
     if is_primary || (root.is_unique(&names) && !nullable) {
         return Ok(());
@@ -243,13 +242,14 @@ fn event<'a>(
     let columns = match &event_column.column {
         Column::One(one) => {
             let found = stored(holder, one)?;
-            Columns::One { name: &found.name, affinity: found.affinity() }
+            Columns::One { name: &found.name, holds: found.holds }
         }
         Column::DateAndTime { date, time } => {
             Columns::DateAndTime { date: &stored(holder, date)?.name, time: &stored(holder, time)?.name }
         }
     };
-    let format = resolve(holder, name, event_column)?;
+    let format = resolve(schema, holder, name, event_column)?;
+    readable(schema, holder, name, columns, format)?;
     Ok(FittedEvent { place, columns, format, zone: event_column.zone, absent: &event_column.absent })
 }
 
@@ -258,7 +258,7 @@ fn through(root: &Table, parent: &Table, on: &[(String, String)]) -> Result<(), 
         column(root, here)?;
         column(parent, there)?;
     }
-    if same(&root.name, &parent.name) {
+    if root.is(parent) {
         return Err(Misfit::new(
             format!("an event of {} is found through the table itself", root.name),
             "tables that point at themselves are not supported by this version",
@@ -274,7 +274,7 @@ fn through(root: &Table, parent: &Table, on: &[(String, String)]) -> Result<(), 
     ))
 }
 
-fn resolve(holder: &Table, name: &EventName, event: &EventColumn) -> Result<Format, Misfit> {
+fn resolve(schema: &Schema, holder: &Table, name: &EventName, event: &EventColumn) -> Result<Format, Misfit> {
     let Column::One(column) = &event.column else {
         return match event.format {
             Format::Auto => Ok(Format::Timestamp),
@@ -288,21 +288,36 @@ fn resolve(holder: &Table, name: &EventName, event: &EventColumn) -> Result<Form
     if event.format != Format::Auto {
         return Ok(event.format);
     }
-    // A column without a declared type, as one that is missing, is refused below.
-    let declared = holder.column(column).map(|column| column.declared.to_ascii_uppercase()).unwrap_or_default();
-    if declared.contains("TIMESTAMP") || declared.contains("DATETIME") {
-        Ok(Format::Timestamp)
-    } else if declared.contains("DATE") {
-        Ok(Format::Date)
-    } else {
-        Err(Misfit::new(
+    let declared = holder.column(column).map(|column| column.declared.as_str()).unwrap_or_default();
+    holder.column(column).and_then(|column| schema.dialect.format_of(column)).ok_or_else(|| {
+        Misfit::new(
             format!(
                 "the format of event {name} does not follow from the type of {}.{column} ({declared:?})",
                 holder.name
             ),
             "say it with `format`: date, timestamp, timestamptz, epoch-s, epoch-ms, yyyymmdd or iso8601",
-        ))
+        )
+    })
+}
+
+/// A format in which no value of the column's type is an instant would make an
+/// anomaly of every row.
+fn readable(
+    schema: &Schema,
+    holder: &Table,
+    name: &EventName,
+    columns: Columns<'_>,
+    format: Format,
+) -> Result<(), Misfit> {
+    if !schema.dialect.shapes(columns, format).is_empty() {
+        return Ok(());
     }
+    let first = columns.first();
+    let declared = holder.column(first).map(|column| column.declared.as_str()).unwrap_or_default();
+    Err(Misfit::new(
+        format!("event {name} cannot be read from {}.{first} ({declared:?}) in this format", holder.name),
+        "leave `format` out, or write the one in which the column holds its values",
+    ))
 }
 
 fn children<'a>(dataset: &'a Dataset, schema: &'a Schema, misfits: &mut Vec<Misfit>) -> Vec<FittedChild<'a>> {
@@ -316,13 +331,16 @@ fn children<'a>(dataset: &'a Dataset, schema: &'a Schema, misfits: &mut Vec<Misf
             keep(column(found, here), misfits);
             keep(column(parent, there), misfits);
         }
-        if child.edge == Edge::Own && same(&child.table, &dataset.table) {
+        let root = schema.table(&dataset.table);
+        if child.edge == Edge::Own && root.is_some_and(|root| root.is(found)) {
             misfits.push(Misfit::new(
                 format!("table {} is its own child", dataset.table),
                 "tables that point at themselves are not supported by this version",
             ));
         }
-        if !same(&child.parent, &dataset.table) && !dataset.own_children().any(|own| same(&own.table, &child.parent)) {
+        let own = dataset.own_children().filter_map(|own| schema.table(&own.table));
+        let above = root.into_iter().chain(own).any(|table| table.is(parent));
+        if !above {
             misfits.push(Misfit::new(
                 format!("child {} hangs below {}, which does not move with the record", child.table, child.parent),
                 "name the dataset's table or an `own` child as its parent",
@@ -331,21 +349,22 @@ fn children<'a>(dataset: &'a Dataset, schema: &'a Schema, misfits: &mut Vec<Misf
         let condition = child.condition.as_deref();
         fitted.push(FittedChild { table: found, parent, on: &child.on, condition, edge: child.edge, number });
     }
-    if let Some(table) = cycle(dataset) {
+    if let Some(table) = cycle(dataset, schema) {
         misfits.push(Misfit::new(format!("child {table} hangs below itself"), "children form a tree below the root"));
     }
     fitted
 }
 
 /// An own child that is found again above itself.
-fn cycle(dataset: &Dataset) -> Option<&str> {
-    let above = |name: &str| -> Vec<&str> {
-        dataset.own_children().filter(|child| same(&child.table, name)).map(|child| child.parent.as_str()).collect()
+fn cycle<'d>(dataset: &'d Dataset, schema: &Schema) -> Option<&'d str> {
+    let above = |name: &str| -> Vec<&'d str> {
+        let children = dataset.own_children().filter(|child| schema.same_table(&child.table, name));
+        children.map(|child| child.parent.as_str()).collect()
     };
     dataset.own_children().map(|child| child.table.as_str()).find(|start| {
         let (mut seen, mut open) = (Vec::new(), above(start));
         while let Some(next) = open.pop() {
-            if same(next, start) {
+            if schema.same_table(next, start) {
                 return true;
             }
             if !seen.contains(&next) {

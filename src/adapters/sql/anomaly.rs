@@ -1,13 +1,12 @@
 //! Counts rows whose events say nothing that can be acted on.
 
 use super::{
-    condition::{EventSql, just_after},
-    connection::Link,
-    failure,
+    Session,
+    census::counted,
+    event::{EventSql, just_after},
     fit::{Fitted, FittedEvent, Place},
     selection::{ROOT, joined, relation},
-    sql::{Sql, column, main_table},
-    value,
+    text::{Sql, column},
 };
 use crate::{
     domain::{
@@ -22,8 +21,8 @@ const PARENT: &str = "p";
 
 /// Anomalies of the period's own event and of all events of `separate_on`; only
 /// kinds of which there are rows.
-pub(super) async fn count(
-    link: &mut Link,
+pub(crate) async fn count(
+    session: &mut impl Session,
     fitted: &Fitted<'_>,
     scope: &Scope<'_>,
 ) -> Result<Vec<Anomaly>, SourceError> {
@@ -34,10 +33,10 @@ pub(super) async fn count(
             continue;
         }
         seen.push(name);
-        let kinds = kinds(fitted.event(name)?, scope, must_be_there(fitted, name, scope));
-        let row = link.one(statement(fitted, name, scope, &kinds)?).await.map_err(failure::engine)?;
+        let kinds = kinds(fitted, fitted.event(name)?, scope, must_be_there(fitted, name, scope));
+        let row = session.one(statement(fitted, name, scope, &kinds)?).await?;
         for (position, (kind, _)) in kinds.iter().enumerate() {
-            let rows = value::count(&row, position).map_err(failure::engine)?;
+            let rows = counted(&row, position)?;
             if rows > 0 {
                 anomalies.push(Anomaly { event: name.clone(), kind: *kind, rows });
             }
@@ -52,18 +51,19 @@ fn must_be_there(fitted: &Fitted<'_>, name: &EventName, scope: &Scope<'_>) -> bo
     name == scope.event && (!scope.separate_on.contains(name) || fitted.dataset.condition.is_some())
 }
 
-fn kinds(event: &FittedEvent<'_>, scope: &Scope<'_>, required: bool) -> Vec<(AnomalyKind, Sql)> {
+fn kinds(fitted: &Fitted<'_>, event: &FittedEvent<'_>, scope: &Scope<'_>, required: bool) -> Vec<(AnomalyKind, Sql)> {
     let (alias, links) = match event.place {
         Place::Own => (ROOT, &[][..]),
         Place::Through { on, .. } => (PARENT, on),
     };
-    let sql = EventSql::new(event, alias, scope.zone);
+    let dialect = fitted.schema.dialect;
+    let sql = EventSql::new(dialect, event, alias, scope.zone);
     let each = |test: &str, columns: Vec<String>| {
         let tests = columns.into_iter().map(|column| Sql::new(format!("{column} {test}")));
         tests.collect::<Vec<_>>()
     };
-    let here = || links.iter().map(|(here, _)| column(ROOT, here)).collect::<Vec<_>>();
-    let there = || links.iter().map(|(_, there)| column(PARENT, there)).collect::<Vec<_>>();
+    let here = || links.iter().map(|(here, _)| column(dialect, ROOT, here)).collect::<Vec<_>>();
+    let there = || links.iter().map(|(_, there)| column(dialect, PARENT, there)).collect::<Vec<_>>();
     let found = Sql::all(each("IS NOT NULL", there()));
     let all = |parts: Vec<Sql>| Sql::all(std::iter::once(found.clone()).chain(parts));
     let (ancient, future) = (scope.bounds.not_before, just_after(scope.bounds.now));
@@ -92,20 +92,21 @@ fn statement(
     let event = fitted.event(name)?;
     let mut sql = Sql::new("SELECT ");
     for (position, (_, condition)) in kinds.iter().enumerate() {
-        sql.push(if position > 0 { ", " } else { "" }).push("count(*) FILTER (WHERE ");
-        sql.append(condition.clone()).push(")");
+        sql.push(if position > 0 { ", " } else { "" }).push("count(CASE WHEN ");
+        sql.append(condition.clone()).push(" THEN 1 END)");
     }
     sql.push(" FROM ").push(&relation(fitted.root, fitted.dataset.condition.as_deref(), ROOT));
     let alias = match event.place {
         Place::Own => ROOT,
         Place::Through { table, on } => {
-            sql.push(&format!(" LEFT JOIN {} AS {PARENT} ON {}", main_table(&table.name), joined(PARENT, ROOT, on)));
+            let link = joined(fitted.schema.dialect, (table, PARENT), (fitted.root, ROOT), on);
+            sql.push(&format!(" LEFT JOIN {} AS {PARENT} ON {link}", table.sql));
             PARENT
         }
     };
     // Most rows are in order and are tested once.
-    let in_order =
-        EventSql::new(event, alias, scope.zone).within(scope.bounds.not_before, just_after(scope.bounds.now));
+    let in_order = EventSql::new(fitted.schema.dialect, event, alias, scope.zone)
+        .within(scope.bounds.not_before, just_after(scope.bounds.now));
     sql.push(" WHERE ").append(in_order.negated());
     Ok(sql)
 }

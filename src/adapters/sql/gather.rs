@@ -1,0 +1,137 @@
+//! Records under construction: every row that a batch deletes goes to the record
+//! it belongs to, byte for byte as it was returned.
+
+use zeroize::Zeroizing;
+
+use super::{
+    event::{self, carried},
+    fit::{Fitted, FittedEvent, Place},
+    schema::Table,
+};
+use crate::{
+    domain::{
+        event::Reading,
+        record::{self, Cell},
+        segment,
+        selection::Scope,
+    },
+    ports::{SourceError, Taken},
+};
+
+/// A row that an engine returned, and which values of it are which.
+pub(crate) trait StoredRow {
+    fn cell(&self, position: usize) -> Result<Cell, SourceError>;
+
+    /// Writes a value straight into a record, as `record::encode_cell` would.
+    fn encode(&self, out: &mut Vec<u8>, position: usize) -> Result<(), SourceError>;
+}
+
+pub(crate) fn miscounted(table: &str, what: &str) -> SourceError {
+    SourceError::Engine { reason: format!("table {table}: {what}; the batch is undone") }
+}
+
+/// The tables of a batch with the columns taken, by table number.
+pub(crate) fn headings(fitted: &Fitted<'_>) -> Vec<segment::Table> {
+    let names = fitted.dataset.tables();
+    let heading = |(table, name): (&Table, &str)| segment::Table {
+        name: name.to_owned(),
+        columns: table
+            .stored()
+            .map(|column| segment::Column { name: column.name.clone(), declared: column.declared.clone() })
+            .collect(),
+        rows: 0,
+    };
+    fitted.tables().into_iter().zip(names).map(heading).collect()
+}
+
+/// Records under construction, by record number.
+#[derive(Debug)]
+pub(crate) struct Gathered<'f> {
+    root: String,
+    records: Vec<Option<Taken>>,
+    rows: Vec<(Zeroizing<Vec<u8>>, Vec<u64>)>,
+    /// Stored columns by table number.
+    widths: Vec<usize>,
+    key: Vec<usize>,
+    subject: Option<usize>,
+    own: &'f FittedEvent<'f>,
+    /// Where the event's values stand in a returned root.
+    event: Vec<usize>,
+    zone: chrono_tz::Tz,
+}
+
+impl<'f> Gathered<'f> {
+    /// `roots` records without rows. What is carried of a root's event stands at
+    /// `carried_from` in a returned root.
+    pub(crate) fn new(
+        fitted: &Fitted<'_>,
+        own: &'f FittedEvent<'f>,
+        scope: &Scope<'_>,
+        roots: usize,
+        carried_from: usize,
+    ) -> Result<Self, SourceError> {
+        let missing = || miscounted(&fitted.root.name, "a column is not returned");
+        let at = |name: &str| fitted.root.position(name).ok_or_else(missing);
+        let widths: Vec<usize> = fitted.tables().into_iter().map(|table| table.stored().count()).collect();
+        let event = match own.place {
+            Place::Own => own.columns.names().into_iter().map(at).collect::<Result<_, _>>()?,
+            Place::Through { .. } => (carried_from..carried_from + carried(own)).collect(),
+        };
+        Ok(Self {
+            root: fitted.root.name.clone(),
+            records: (0..roots).map(|_| None).collect(),
+            rows: (0..roots).map(|_| (Zeroizing::new(Vec::new()), vec![0; widths.len()])).collect(),
+            key: fitted.dataset.key.iter().map(|name| at(name)).collect::<Result<_, _>>()?,
+            subject: fitted.dataset.subject.as_deref().map(at).transpose()?,
+            widths,
+            own,
+            event,
+            zone: scope.zone,
+        })
+    }
+
+    /// Adds a row of table number `number` to record number `record`, from 0. The
+    /// stored columns stand at the beginning of the row; what is carried of a
+    /// root's event follows at `carried_from`.
+    pub(crate) fn add(&mut self, record: usize, number: usize, row: &impl StoredRow) -> Result<(), SourceError> {
+        let strange = || miscounted(&self.root, "a deleted row belongs to no record");
+        let (rows, counts) = self.rows.get_mut(record).ok_or_else(strange)?;
+        let width = *self.widths.get(number).ok_or_else(strange)?;
+        record::encode_row_start(rows, number);
+        for position in 0..width {
+            row.encode(rows, position)?;
+        }
+        *counts.get_mut(number).ok_or_else(strange)? += 1;
+        if number == 0 {
+            let taken = self.taken(row)?;
+            *self.records.get_mut(record).ok_or_else(strange)? = Some(taken);
+        }
+        Ok(())
+    }
+
+    fn taken(&self, row: &impl StoredRow) -> Result<Taken, SourceError> {
+        let cells = |positions: &[usize]| -> Result<Vec<Cell>, SourceError> {
+            positions.iter().map(|position| row.cell(*position)).collect()
+        };
+        let subject = self.subject.map(|position| row.cell(position)).transpose()?;
+        let event: Reading = event::read(self.own, self.zone, &cells(&self.event)?);
+        Ok(Taken {
+            key: record::locator(&cells(&self.key)?),
+            // A record of nobody has no subject to be found by.
+            subject: subject.filter(|cell| *cell != Cell::Null).map(|cell| record::locator(&[cell])),
+            event,
+            rows: Zeroizing::new(Vec::new()),
+            counts: Vec::new(),
+        })
+    }
+
+    /// All records, each with its root.
+    pub(crate) fn finish(self) -> Result<Vec<Taken>, SourceError> {
+        let missing = || miscounted(&self.root, "a record lacks its root");
+        let mut records = Vec::with_capacity(self.records.len());
+        for (taken, (rows, counts)) in self.records.into_iter().zip(self.rows) {
+            records.push(Taken { rows, counts, ..taken.ok_or_else(missing)? });
+        }
+        Ok(records)
+    }
+}
