@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::domain::{
     deployment::{self, Deployment, Secret, Source},
     diagnostic::{Checked, Report},
+    holiday::Holidays,
     id::Digest,
     policy::{self, Policy},
 };
@@ -21,6 +22,8 @@ use crate::domain::{
 pub struct Settings {
     pub policy: Policy,
     pub digest: Digest,
+    /// The program's table with the days that the policy adds.
+    pub holidays: Holidays,
     pub deployment: Deployment,
     /// Findings that do not stop anything.
     pub warnings: Vec<Report>,
@@ -73,7 +76,9 @@ fn assemble(
     let digest = policy.value.digest().map_err(|error| SettingsError::Place(error.to_string()))?;
     let warnings = [policy.warnings, deployment.warnings];
     let warnings = warnings.into_iter().filter(|report| !report.findings.is_empty()).collect();
-    let settings = Settings { policy: policy.value, digest, deployment: deployment.value, warnings, base };
+    let holidays = Holidays::korea().map_err(|error| SettingsError::Place(error.to_string()))?;
+    let holidays = holidays.with(&policy.value.holidays);
+    let settings = Settings { policy: policy.value, digest, holidays, deployment: deployment.value, warnings, base };
     settings.refuse_shared_file()?;
     Ok(settings)
 }

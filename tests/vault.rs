@@ -91,6 +91,7 @@ fn policy() -> Policy {
         destroy_within: days,
         cooling_off: TimeSpan(TimeDelta::hours(24)),
         statutes: None,
+        holidays: Vec::new(),
         officer: Officer { title: "officer".to_owned(), contact: "privacy@example.com".to_owned() },
         rules: vec![rule("member"), rule("visit")],
     }

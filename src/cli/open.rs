@@ -27,7 +27,6 @@ use crate::{
         calendar::Calendar,
         deployment::Secret,
         destroy::BucketFacts,
-        holiday::Holidays,
         id::{RuleId, RunId},
         ledger::{Head, history::History},
     },
@@ -59,7 +58,7 @@ pub fn rulebook(settings: &Settings, simulation: bool) -> Rulebook<'_> {
     Rulebook {
         policy: &settings.policy,
         digest: settings.digest,
-        calendar: Calendar::new(&settings.policy, Holidays::korea()),
+        calendar: Calendar::new(&settings.policy, &settings.holidays),
         deployment: &settings.deployment,
         simulation,
     }

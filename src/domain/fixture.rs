@@ -50,6 +50,7 @@ pub fn policy() -> Policy {
         destroy_within: "5 days".parse().unwrap(),
         cooling_off: "24 hours".parse().unwrap(),
         statutes: None,
+        holidays: Vec::new(),
         officer: Officer { title: "officer".to_owned(), contact: "privacy@example.com".to_owned() },
         rules: vec![rule("member", "withdrawal", "5 days"), rule("contract", "contract", "5 years")],
     }

@@ -44,6 +44,7 @@ pub fn policy() -> Policy {
         destroy_within: "5 days".parse().expect("a period"),
         cooling_off: "24 hours".parse().expect("a span"),
         statutes: None,
+        holidays: Vec::new(),
         officer: Officer { title: "officer".to_owned(), contact: "privacy@example.com".to_owned() },
         rules: vec![
             rule("member", "withdrawal", "5 days", &["withdrawal"]),

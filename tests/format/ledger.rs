@@ -151,7 +151,7 @@ fn every_checkpoint_is_signed_and_has_the_root_of_its_size() {
 #[test]
 fn the_destruction_happens_when_the_calendar_says_so() {
     let (policy, _) = policy(&case_text("rules.toml"));
-    let term = Calendar::new(&policy, Holidays::korea()).term(&policy.rules[0], example::withdrawn());
+    let term = Calendar::new(&policy, Holidays::korea().unwrap()).term(&policy.rules[0], example::withdrawn());
     for entry in entries() {
         if let Event::DestroyOutcome(outcome) = entry.event {
             assert_eq!((outcome.due, outcome.latest), (Some(term.due), Some(term.latest)));

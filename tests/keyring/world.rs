@@ -113,7 +113,7 @@ pub fn order(buckets: &[BucketId]) -> Order {
         bytes: 100,
         sealed_last: now - TimeDelta::days(100),
     });
-    let calendar = Calendar::new(&policy, Holidays::korea());
+    let calendar = Calendar::new(&policy, Holidays::korea().unwrap());
     Order::issue("order".into(), &"member".into(), &policy, &calendar, facts.collect(), now).unwrap()
 }
 
@@ -129,6 +129,7 @@ fn policy() -> Policy {
         destroy_within: Period { count: 5, unit: Unit::Days },
         cooling_off: TimeSpan(TimeDelta::hours(24)),
         statutes: None,
+        holidays: Vec::new(),
         officer: Officer { title: "officer".into(), contact: "privacy@example.com".into() },
         rules: vec![Rule {
             id: "member".into(),

@@ -68,6 +68,7 @@ fn policy() -> Policy {
         destroy_within: days,
         cooling_off: TimeSpan(chrono::TimeDelta::zero()),
         statutes: None,
+        holidays: Vec::new(),
         officer: Officer { title: "officer".to_owned(), contact: "privacy@example.com".to_owned() },
         rules: vec![Rule {
             id: "member".into(),

@@ -5,31 +5,23 @@
 //! lies beyond the range of dates (years ±262,000) is never due: errors in this
 //! module are to be late, not early. Nothing here knows what time it is.
 
+mod counting;
 mod zone;
 
 #[cfg(test)]
 mod tests;
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use serde::Serialize;
 
 use super::{
     holiday::Holidays,
-    period::{Period, Unit},
+    period::Period,
     policy::{Policy, Rule},
 };
 
+pub use counting::Counting;
 pub(in crate::domain) use zone::{first_date_from, first_naive_from, instant_of, start_of};
-
-/// How a policy counts its periods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Counting {
-    /// Korean Civil Act, articles 155 to 161; article 161 (a last day that is a
-    /// rest day moves on) for periods that a statute sets, not for internal ones.
-    KrCivil,
-}
 
 /// A rule's period, counted from one event date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +83,8 @@ impl<'a> Calendar<'a> {
         zone::start_of(self.zone, date)
     }
 
-    /// The term of a record of `rule` whose event fell on `event`.
+    /// The term of the records of `rule` whose event fell on `event`, whatever
+    /// the time of day: what a bucket goes by.
     ///
     /// `due` is the start of the day after `last`; `latest` is the start of the
     /// day on which `destroy_within`, added to the date of `due` by the
@@ -101,29 +94,46 @@ impl<'a> Calendar<'a> {
         let last = self.last_day(rule, event);
         Term {
             event,
-            first: event.succ_opt().unwrap_or(NaiveDate::MAX),
+            first: self.counting.first_day(event),
             last,
-            due: self.start_or_never(last.succ_opt()),
-            latest: self.start_or_never(self.latest_date(last)),
+            due: self.after_or_never(last.succ_opt()),
+            latest: self.after_or_never(self.latest_date(last)),
         }
     }
 
+    /// The term of one record whose event happened at `event`. Only where the
+    /// time of day counts does it differ from that of its date, and then it is
+    /// never the later one.
+    #[must_use]
+    pub fn term_at(&self, rule: &Rule, event: DateTime<Utc>) -> Term {
+        let term = self.term(rule, self.date_of(event));
+        if self.counting != Counting::Calendar {
+            return term;
+        }
+        Term { due: self.due_with_time(rule, event), latest: self.latest_with_time(rule, event), ..term }
+    }
+
     /// Events before this instant are due at `now`, all others are not:
-    /// `event < due_before(now)` says exactly `term(date_of(event)).due <= now`,
+    /// `event < due_before(now)` says exactly `term_at(event).due <= now`,
     /// for every `now` but the last instant of the calendar.
     #[must_use]
     pub fn due_before(&self, rule: &Rule, now: DateTime<Utc>) -> DateTime<Utc> {
+        if self.counting == Counting::Calendar {
+            return self.first_event(|event| self.due_with_time(rule, event) > now);
+        }
         // `due` is the start of `last + 1`: reached when that date has begun.
         let today = self.date_of(now);
         self.start_of(first_event_date(|event| self.last_day(rule, event) >= today))
     }
 
     /// Events before this instant are overdue at `now`, all others are not:
-    /// `event < overdue_before(now)` says exactly
-    /// `term(date_of(event)).latest < now`. At `latest` itself a record is not
-    /// overdue yet.
+    /// `event < overdue_before(now)` says exactly `term_at(event).latest < now`.
+    /// At `latest` itself a record is not overdue yet.
     #[must_use]
     pub fn overdue_before(&self, rule: &Rule, now: DateTime<Utc>) -> DateTime<Utc> {
+        if self.counting == Counting::Calendar {
+            return self.first_event(|event| self.latest_with_time(rule, event) >= now);
+        }
         let open = zone::first_date_from(self.zone, now);
         self.start_of(first_event_date(|event| {
             self.latest_date(self.last_day(rule, event)).is_none_or(|latest| latest >= open)
@@ -132,59 +142,47 @@ impl<'a> Calendar<'a> {
 
     /// The last day of the period; the calendar's last date if it has none.
     fn last_day(&self, rule: &Rule, event: NaiveDate) -> NaiveDate {
-        match self.counting {
-            Counting::KrCivil => {
-                let last = last_day_kr_civil(rule.keep, event).unwrap_or(NaiveDate::MAX);
-                if rule.basis.extends_past_holidays() { self.past_rest_days(last) } else { last }
-            }
-        }
-    }
-
-    /// Article 161: the period ends with the first day that is no rest day.
-    fn past_rest_days(&self, mut last: NaiveDate) -> NaiveDate {
-        while let Some(next) = last.succ_opt().filter(|_| self.holidays.rest_day(last)) {
-            last = next;
-        }
-        last
+        self.counting.last_day(rule, event, self.holidays).unwrap_or(NaiveDate::MAX)
     }
 
     fn latest_date(&self, last: NaiveDate) -> Option<NaiveDate> {
-        let due = last.succ_opt()?;
-        let Period { count, unit } = self.destroy_within;
-        match unit {
-            Unit::Days | Unit::Weeks => due.checked_add_days(whole_days(count, unit)),
-            Unit::Months | Unit::Years => due.checked_add_months(whole_months(count, unit)?),
+        counting::plus(last.succ_opt()?, self.destroy_within)
+    }
+
+    fn due_with_time(&self, rule: &Rule, event: DateTime<Utc>) -> DateTime<Utc> {
+        let due = counting::plus_with_time(zone::latest_shown(self.zone, event), rule.keep);
+        due.map_or(DateTime::<Utc>::MAX_UTC, |due| instant_of(self.zone, due))
+    }
+
+    fn latest_with_time(&self, rule: &Rule, event: DateTime<Utc>) -> DateTime<Utc> {
+        let due = counting::plus_with_time(zone::latest_shown(self.zone, event), rule.keep);
+        let latest = due.and_then(|due| counting::plus_with_time(due, self.destroy_within));
+        latest.map_or(DateTime::<Utc>::MAX_UTC, |latest| instant_of(self.zone, latest))
+    }
+
+    /// The start of a date on which something ends. Where times of day count, a
+    /// midnight that comes twice is the second one: no record of the day before
+    /// ends later.
+    fn after_or_never(&self, date: Option<NaiveDate>) -> DateTime<Utc> {
+        date.map_or(DateTime::<Utc>::MAX_UTC, |date| match self.counting {
+            Counting::Calendar => instant_of(self.zone, date.and_time(NaiveTime::MIN)),
+            Counting::KrCivil | Counting::KrAdministrative | Counting::Eu1182 => self.start_of(date),
+        })
+    }
+
+    /// The first event for which `open` holds, given that it holds for every later
+    /// one too: first its date, then its nanosecond.
+    fn first_event(&self, open: impl Fn(DateTime<Utc>) -> bool) -> DateTime<Utc> {
+        let tick = TimeDelta::nanoseconds(1);
+        let end = |date: NaiveDate| date.succ_opt().map_or(DateTime::<Utc>::MAX_UTC, |next| self.start_of(next) - tick);
+        let date = first_event_date(|date| date != NaiveDate::MIN && open(end(date)));
+        let (mut low, mut high) = (self.start_of(date), end(date));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if open(middle) { high = middle } else { low = middle + tick }
         }
+        low
     }
-
-    fn start_or_never(&self, date: Option<NaiveDate>) -> DateTime<Utc> {
-        date.map_or(DateTime::<Utc>::MAX_UTC, |date| self.start_of(date))
-    }
-}
-
-/// Articles 157 (the day of the event does not count), 159 and 160: weeks,
-/// months and years end on the day before the one that corresponds to the first
-/// day, or on the last day of a month that has no such day. `None`: beyond the
-/// calendar.
-fn last_day_kr_civil(keep: Period, event: NaiveDate) -> Option<NaiveDate> {
-    match keep.unit {
-        // first + n - 1
-        Unit::Days | Unit::Weeks => event.checked_add_days(whole_days(keep.count, keep.unit)),
-        Unit::Months | Unit::Years => {
-            let first = event.succ_opt()?;
-            // A day that does not exist comes back as the end of its month.
-            let target = first.checked_add_months(whole_months(keep.count, keep.unit)?)?;
-            if target.day() == first.day() { target.pred_opt() } else { Some(target) }
-        }
-    }
-}
-
-fn whole_days(count: u32, unit: Unit) -> Days {
-    Days::new(u64::from(count) * if unit == Unit::Weeks { 7 } else { 1 })
-}
-
-fn whole_months(count: u32, unit: Unit) -> Option<Months> {
-    count.checked_mul(if unit == Unit::Years { 12 } else { 1 }).map(Months::new)
 }
 
 /// The first date for which `open` holds, given that it holds for every later

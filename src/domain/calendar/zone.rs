@@ -89,6 +89,33 @@ pub fn first_naive_from(zone: Tz, instant: DateTime<Utc>) -> NaiveDateTime {
     from
 }
 
+/// The latest time of day that the clock of `zone` has shown by then: what it
+/// shows, save where it was set back and shows some of it again. Never decreases
+/// from one instant to the next.
+#[must_use]
+pub fn latest_shown(zone: Tz, instant: DateTime<Utc>) -> NaiveDateTime {
+    let shown = shown_at(zone, instant);
+    let first = match zone.offset_from_local_datetime(&shown) {
+        MappedLocalTime::Ambiguous(one, other) => utc_of(shown, one.fix()).min(utc_of(shown, other.fix())),
+        MappedLocalTime::Single(_) | MappedLocalTime::None => return shown,
+    };
+    if first == instant {
+        return shown;
+    }
+    // The clock goes through the same minutes for the second time: up to the last
+    // of them, all have been shown already.
+    let comes_later = |naive: NaiveDateTime| match zone.offset_from_local_datetime(&naive) {
+        MappedLocalTime::Ambiguous(..) => false,
+        MappedLocalTime::Single(_) | MappedLocalTime::None => true,
+    };
+    let (mut shown, mut later) = (shown, shown.checked_add_signed(STEP_MAX).unwrap_or(NaiveDateTime::MAX));
+    while later - shown > TimeDelta::nanoseconds(1) {
+        let middle = shown + (later - shown) / 2;
+        if comes_later(middle) { later = middle } else { shown = middle }
+    }
+    shown
+}
+
 /// What the clock of `zone` shows.
 fn shown_at(zone: Tz, instant: DateTime<Utc>) -> NaiveDateTime {
     let utc = instant.naive_utc();

@@ -36,6 +36,10 @@ pub struct Policy {
     pub cooling_off: TimeSpan,
     /// The statute catalogue to check against, or `None` to opt out.
     pub statutes: Option<String>,
+    /// Public holidays that the program's table does not have yet. They are only
+    /// ever added, so that no period ends earlier for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holidays: Vec<NaiveDate>,
     pub officer: Officer,
     pub rules: Vec<Rule>,
 }

@@ -23,8 +23,12 @@ const NOTICE_DAYS: i64 = 7;
 const DESTROY_WITHIN: Period = Period { count: 5, unit: Unit::Days };
 const COOLING_OFF: TimeSpan = TimeSpan(TimeDelta::hours(24));
 
-const COUNTINGS: [(&str, Option<Counting>); 4] =
-    [("kr-civil", Some(Counting::KrCivil)), ("kr-administrative", None), ("eu-1182", None), ("calendar", None)];
+const COUNTINGS: [(&str, Option<Counting>); 4] = [
+    ("kr-civil", Some(Counting::KrCivil)),
+    ("kr-administrative", Some(Counting::KrAdministrative)),
+    ("eu-1182", Some(Counting::Eu1182)),
+    ("calendar", Some(Counting::Calendar)),
+];
 
 const APPROVALS: [(&str, Option<Approval>); 2] = [("none", Some(Approval::None)), ("officer", None)];
 
@@ -44,6 +48,7 @@ struct Head {
     destroy_within: Period,
     cooling_off: TimeSpan,
     statutes: Option<String>,
+    holidays: Vec<NaiveDate>,
 }
 
 fn policy(mut root: Table<'_>, findings: &Findings) -> Option<Policy> {
@@ -70,6 +75,7 @@ fn policy(mut root: Table<'_>, findings: &Findings) -> Option<Policy> {
         destroy_within: head.destroy_within,
         cooling_off: head.cooling_off,
         statutes: head.statutes,
+        holidays: head.holidays,
         officer: officer??,
         rules: rules.into_iter().collect::<Option<Vec<Rule>>>()?,
     })
@@ -89,6 +95,7 @@ fn head(mut table: Table<'_>, findings: &Findings) -> Option<Head> {
     let statutes = optional(table.take("statutes"), Some("kr"), |value| {
         value.choice(&[("kr", Some(Some("kr"))), ("none", Some(None))])
     });
+    let holidays = optional(table.take("holidays"), Vec::new(), dates);
     table.finish();
 
     if let (Some(announced), Some((span, Some(effective)))) = (announced, &effective) {
@@ -107,7 +114,27 @@ fn head(mut table: Table<'_>, findings: &Findings) -> Option<Head> {
         destroy_within: destroy_within?,
         cooling_off: cooling_off?,
         statutes: statutes?.map(str::to_owned),
+        holidays: holidays?,
     })
+}
+
+/// Dates in their order, none of them twice.
+fn dates(value: &Value<'_>) -> Option<Vec<NaiveDate>> {
+    let mut dates: Vec<NaiveDate> = Vec::new();
+    let mut all_right = true;
+    for entry in value.list()? {
+        match entry.date() {
+            Some(date) if dates.contains(&date) => {
+                let wrong: Option<()> =
+                    entry.refuse(format!("{date} stands twice in `holidays`"), "remove one of the two");
+                all_right = wrong.is_some();
+            }
+            Some(date) => dates.push(date),
+            None => all_right = false,
+        }
+    }
+    dates.sort();
+    all_right.then_some(dates)
 }
 
 fn check_notice(announced: NaiveDate, effective: NaiveDate, span: Range<usize>, findings: &Findings) {

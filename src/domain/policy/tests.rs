@@ -92,14 +92,22 @@ fn every_id_of_the_catalogue_is_a_basis() {
 }
 
 #[test]
-fn a_counting_of_the_format_that_this_version_lacks_is_said_to_be_unsupported() {
-    for (counting, wanted) in [
-        ("kr-administrative", "not supported"),
-        ("eu-1182", "not supported"),
-        ("calendar", "not supported"),
-        ("us", "not a value"),
-    ] {
-        let report = with("[officer]", &format!("counting = \"{counting}\"\n[officer]")).unwrap_err();
-        assert!(report.findings[0].message.contains(wanted), "{report}");
+fn every_counting_is_read_by_its_name_and_no_other_word_is() {
+    for counting in Counting::ALL {
+        let policy = with("[officer]", &format!("counting = \"{}\"\n[officer]", counting.name())).unwrap();
+        assert_eq!(policy.counting, counting);
+        assert_eq!(serde_json::to_value(counting).unwrap(), counting.name());
     }
+    let report = with("[officer]", "counting = \"us\"\n[officer]").unwrap_err();
+    assert!(report.findings[0].message.contains("not a value"), "{report}");
+}
+
+#[test]
+fn holidays_of_the_policy_are_dates_in_order_and_part_of_its_digest() {
+    let more = |days: &str| with("[officer]", &format!("holidays = {days}\n[officer]"));
+    let policy = more("[2028-05-02, 2028-01-27]").unwrap();
+    assert_eq!(policy.holidays.iter().map(ToString::to_string).collect::<Vec<_>>(), ["2028-01-27", "2028-05-02"]);
+    assert_ne!(policy.digest().unwrap(), more("[]").unwrap().digest().unwrap());
+    assert_eq!(more("[]").unwrap().digest().unwrap(), with("[officer]", "[officer]").unwrap().digest().unwrap());
+    assert_eq!(more("[2028-01-27, 2028-01-27, \"x\"]").unwrap_err().errors(), 2);
 }
