@@ -9,6 +9,7 @@
 
 mod failure;
 mod file;
+mod mysql;
 mod schema;
 mod segments;
 #[cfg(test)]
@@ -30,6 +31,8 @@ use crate::{
 };
 
 use file::{Access, VaultFile};
+
+pub use mysql::MySqlVault;
 
 /// A vault in a SQLite file.
 #[derive(Debug)]

@@ -1,0 +1,113 @@
+//! Where a vault can be made: one place per engine, empty at first.
+
+use std::path::PathBuf;
+
+use retentiond::{
+    adapters::vault::{MySqlVault, SqliteVault},
+    ports::{Vault, VaultError},
+};
+use sqlx::{Connection as _, SqliteConnection, mysql::MySqlConnectOptions};
+use tempfile::TempDir;
+
+use crate::servers::{self, Database};
+
+pub trait Place {
+    type Store: Vault + std::fmt::Debug;
+
+    async fn create(&self, origin: &str, simulation: bool, deployment: &str) -> Result<Self::Store, VaultError>;
+    async fn open(&self, origin: &str, deployment: &str) -> Result<Self::Store, VaultError>;
+    async fn open_read_only(&self, origin: &str, deployment: &str) -> Result<Self::Store, VaultError>;
+    fn is_simulation(&self, vault: &Self::Store) -> bool;
+
+    /// Runs a statement behind the vault's back.
+    async fn run(&self, sql: &str);
+
+    /// A statement that gives the vault another format version.
+    fn change_format(&self, format: &str) -> String;
+}
+
+pub struct Sqlite {
+    folder: TempDir,
+}
+
+impl Sqlite {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("vault.db")
+    }
+}
+
+impl Place for Sqlite {
+    type Store = SqliteVault;
+
+    async fn create(&self, origin: &str, simulation: bool, deployment: &str) -> Result<SqliteVault, VaultError> {
+        SqliteVault::create(&self.path(), origin, simulation, deployment).await
+    }
+
+    async fn open(&self, origin: &str, deployment: &str) -> Result<SqliteVault, VaultError> {
+        SqliteVault::open(&self.path(), origin, deployment).await
+    }
+
+    async fn open_read_only(&self, origin: &str, deployment: &str) -> Result<SqliteVault, VaultError> {
+        SqliteVault::open_read_only(&self.path(), origin, deployment).await
+    }
+
+    fn is_simulation(&self, vault: &SqliteVault) -> bool {
+        vault.simulation()
+    }
+
+    async fn run(&self, sql: &str) {
+        let mut raw = SqliteConnection::connect(&format!("sqlite://{}", self.path().display())).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut raw).await.unwrap();
+        raw.close().await.unwrap();
+    }
+
+    fn change_format(&self, format: &str) -> String {
+        format!("UPDATE meta SET value = '{format}' WHERE key = 'format'")
+    }
+}
+
+pub struct MariaDb {
+    pub database: Database<'static>,
+}
+
+impl MariaDb {
+    pub fn new() -> Self {
+        Self { database: servers::mariadb().database() }
+    }
+
+    pub fn options(&self) -> MySqlConnectOptions {
+        self.database.url().parse().unwrap()
+    }
+}
+
+impl Place for MariaDb {
+    type Store = MySqlVault;
+
+    async fn create(&self, origin: &str, simulation: bool, deployment: &str) -> Result<MySqlVault, VaultError> {
+        MySqlVault::create(self.options(), origin, simulation, deployment).await
+    }
+
+    async fn open(&self, origin: &str, deployment: &str) -> Result<MySqlVault, VaultError> {
+        MySqlVault::open(self.options(), origin, deployment).await
+    }
+
+    async fn open_read_only(&self, origin: &str, deployment: &str) -> Result<MySqlVault, VaultError> {
+        MySqlVault::open_read_only(self.options(), origin, deployment).await
+    }
+
+    fn is_simulation(&self, vault: &MySqlVault) -> bool {
+        vault.simulation()
+    }
+
+    async fn run(&self, sql: &str) {
+        self.database.run(sql);
+    }
+
+    fn change_format(&self, format: &str) -> String {
+        format!("UPDATE meta SET value = '{format}' WHERE name = 'format'")
+    }
+}
