@@ -15,6 +15,7 @@ use crate::domain::{
     event::Reading,
     id::{BatchId, BucketId, EventName, RuleId, SourceName},
     ledger::{Head, event::Event, history::History},
+    pace::Strain,
     record::Row,
     seal::SealReceipt,
     segment::{Header, Sealed, Table},
@@ -120,6 +121,12 @@ pub trait Source: Scan {
     /// transaction. On an error it is not known whether they are back, unless the
     /// error says `RolledBack` or `Schema`: then none of them is.
     async fn put_back(&mut self, records: &[Restoration<'_>]) -> Result<(), SourceError>;
+
+    /// The strain that this source is under. Asked between batches, while no
+    /// transaction is open. An engine without replicas has none.
+    async fn strain(&mut self) -> Result<Strain, SourceError> {
+        Ok(Strain::default())
+    }
 
     /// Erases what deleted rows left in the engine's files, as far as `level`
     /// goes, for these tables.
@@ -258,4 +265,27 @@ pub trait Progress {
     fn begin(&mut self, what: &str, total: u64);
     fn advance(&mut self, rows: u64);
     fn end(&mut self);
+}
+
+/// What a cycle may do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// The next batch, of so many rows at most.
+    Go { rows_max: u32 },
+    /// It had to wait; the strain must be looked at again.
+    Again,
+    /// The cycle ends here, for this reason; the next one goes on.
+    Stop(String),
+}
+
+/// Decides when a cycle goes on. Asked before each batch and each destruction,
+/// while no transaction and no intent is open.
+pub trait Pace {
+    /// Returns when the source may be asked again, or at once.
+    async fn turn(&mut self, _strain: &Strain) -> Turn {
+        Turn::Go { rows_max: u32::MAX }
+    }
+
+    /// A batch of so many rows is finished.
+    fn moved(&mut self, _rows: u64) {}
 }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::ports::Progress;
+use crate::ports::{Pace, Progress};
 
 #[derive(Debug, Default)]
 pub struct TerminalProgress {
@@ -37,3 +37,5 @@ impl Progress for TerminalProgress {
         }
     }
 }
+
+impl Pace for TerminalProgress {}

@@ -89,6 +89,9 @@ pub fn text(report: &Report) -> String {
     for item in &report.refused {
         lines.push(format!("refused    {:<15} {}", item.rule.as_ref().map_or("", |rule| rule.as_str()), item.reason));
     }
+    if let Some(reason) = &report.stopped {
+        lines.push(format!("stopped    {reason}; the next cycle goes on"));
+    }
     if report.separated.is_empty() && report.destroyed.is_empty() {
         lines.push("nothing moved, nothing was destroyed".to_owned());
     }

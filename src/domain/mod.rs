@@ -18,6 +18,7 @@ pub mod holiday;
 pub mod id;
 pub mod index;
 pub mod ledger;
+pub mod pace;
 pub mod period;
 pub mod plan;
 pub mod policy;

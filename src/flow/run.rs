@@ -2,7 +2,8 @@
 //!
 //! doubt the clock → recover → plan → refuse what may not be done → separate →
 //! destroy → wipe → finish. A rule that fails is named and the next one goes on;
-//! a state that nobody knows stops everything.
+//! a state that nobody knows stops everything. A cycle that is told to stop does
+//! so between two steps; the next one goes on.
 
 mod refuse;
 mod report;
@@ -27,10 +28,11 @@ use crate::{
         guard::Guard,
         id::RuleId,
         ledger::event::Event,
+        pace::Strain,
         plan::Plan,
         verdict::{Finding, Verdict},
     },
-    ports::{Clock, Failure, Keyring, Ledger, Progress, Source, Vault},
+    ports::{Clock, Failure, Keyring, Ledger, Pace, Progress, Source, Turn, Vault},
 };
 
 pub use report::{DestroyedRule, FailedRule, Refusal, Report, SeparatedDataset};
@@ -55,7 +57,7 @@ pub async fn run<S: Source, V: Vault, K: Keyring, L: Ledger>(
     custody: &mut Custody<V, K, L>,
     clock: &impl Clock,
     instructions: &Instructions<'_>,
-    progress: &mut impl Progress,
+    progress: &mut (impl Progress + Pace),
 ) -> Result<Report, Failure> {
     let now = clock.read();
     // Only a reviewed plan may accept a guard.
@@ -132,7 +134,7 @@ impl<'a> Cycle<'a> {
         sources: &mut Sources<S>,
         custody: &mut Custody<V, K, L>,
         clock: &impl Clock,
-        progress: &mut impl Progress,
+        progress: &mut (impl Progress + Pace),
     ) -> Result<(), Failure> {
         let book = self.book;
         let ordered = book.datasets_in_order().map_err(|error| Failure::StateUnknown(error.to_string()))?;
@@ -140,7 +142,7 @@ impl<'a> Cycle<'a> {
         for dataset in ordered {
             let Some(planned) = self.planned(dataset) else { continue };
             let rows = planned.rows;
-            if rows == 0 || self.refused(&dataset.rule) {
+            if rows == 0 || self.refused(&dataset.rule) || self.report.stopped.is_some() {
                 continue;
             }
             progress.begin(&format!("separate {}", dataset.table), rows);
@@ -168,7 +170,7 @@ impl<'a> Cycle<'a> {
         sources: &mut Sources<S>,
         custody: &mut Custody<V, K, L>,
         clock: &impl Clock,
-        progress: &mut impl Progress,
+        progress: &mut (impl Progress + Pace),
     ) -> Result<(), Failure> {
         let dataset = job.dataset;
         let mut moved = Moved::default();
@@ -176,6 +178,7 @@ impl<'a> Cycle<'a> {
             Ok(source) => separate::separate(job, source, custody, clock, progress, &mut moved).await,
             Err(failure) => Err(failure),
         };
+        let result = result.map(|flow| self.report.stopped = flow.break_value());
         let left = planned.without(&moved);
         if moved.rows > 0 {
             self.touched.note(dataset);
@@ -189,11 +192,11 @@ impl<'a> Cycle<'a> {
         &mut self,
         custody: &mut Custody<V, K, L>,
         clock: &impl Clock,
-        progress: &mut impl Progress,
+        progress: &mut (impl Progress + Pace),
     ) -> Result<(), Failure> {
         let planned: Vec<_> = self.plan.destructions().cloned().collect();
         for item in planned {
-            if self.refused(&item.rule) {
+            if self.refused(&item.rule) || self.stops(progress).await {
                 continue;
             }
             if item.rows > 0 {
@@ -215,12 +218,29 @@ impl<'a> Cycle<'a> {
         Ok(())
     }
 
+    /// Whether the cycle ends before the next destruction. The vault is no live
+    /// database, so that no strain of a source holds it up.
+    async fn stops(&mut self, pace: &mut impl Pace) -> bool {
+        while self.report.stopped.is_none() {
+            match pace.turn(&Strain::default()).await {
+                Turn::Go { .. } => return false,
+                Turn::Again => {}
+                Turn::Stop(reason) => self.report.stopped = Some(reason),
+            }
+        }
+        true
+    }
+
+    /// A cycle that was stopped owes its wipe, on record; the next one does it.
     async fn wipe<S: Source, V: Vault, K: Keyring, L: Ledger>(
         &mut self,
         sources: &mut Sources<S>,
         custody: &mut Custody<V, K, L>,
         clock: &impl Clock,
     ) -> Result<(), Failure> {
+        if self.report.stopped.is_some() {
+            return wipe::owe(&self.touched, custody);
+        }
         self.finding.absorb(wipe::wipe(&self.touched, sources, custody, clock).await?);
         Ok(())
     }

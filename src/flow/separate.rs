@@ -4,7 +4,10 @@
 //! deletes in an open transaction, the vault commits the sealed copy, the copy
 //! is read back, decrypted and compared, and only then the source commits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+};
 
 use super::{
     custody::Custody,
@@ -20,7 +23,7 @@ use crate::{
         segment::Sealed,
         selection::{Cause, Scope, assign},
     },
-    ports::{Batch, Clock, Failure, Keyring, Ledger, Progress, Source, SourceError, Vault},
+    ports::{Batch, Clock, Failure, Keyring, Ledger, Pace, Progress, Source, SourceError, Turn, Vault},
 };
 
 /// Rows that left a source for the vault.
@@ -53,15 +56,16 @@ pub struct Job<'a> {
 }
 
 /// Moves everything that the job's scope selects. `moved` grows with every batch
-/// that is finished, so that it is right also when a later one fails.
+/// that is finished, so that it is right also when a later one fails. Breaks off
+/// between two batches where `pace` says so.
 pub async fn separate<S, V, K, L>(
     job: &Job<'_>,
     source: &mut S,
     custody: &mut Custody<V, K, L>,
     clock: &impl Clock,
-    progress: &mut impl Progress,
+    progress: &mut (impl Progress + Pace),
     moved: &mut Moved,
-) -> Result<(), Failure>
+) -> Result<ControlFlow<String>, Failure>
 where
     S: Source,
     V: Vault,
@@ -71,6 +75,10 @@ where
     let events = job.scope.separate_on.iter().cloned().map(Cause::Event);
     for cause in events.chain([Cause::Due]) {
         while let Some(limit) = batch_limit(job, moved.rows) {
+            let limit = match turn(source, progress).await? {
+                ControlFlow::Continue(rows_max) => limit.min(rows_max),
+                ControlFlow::Break(reason) => return Ok(ControlFlow::Break(reason)),
+            };
             let Some(batch) = source.take(job.dataset, &job.scope, &cause, limit).await? else { break };
             let last = batch.last;
             let rows = batch.records.len() as u64;
@@ -80,12 +88,25 @@ where
                 *moved.children.entry(table).or_default() += rows;
             }
             progress.advance(rows);
+            progress.moved(rows);
             if last {
                 break;
             }
         }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Waits until the source may be asked for another batch of so many rows.
+async fn turn<S: Source>(source: &mut S, pace: &mut impl Pace) -> Result<ControlFlow<String, u32>, Failure> {
+    loop {
+        let strain = source.strain().await?;
+        match pace.turn(&strain).await {
+            Turn::Go { rows_max } => return Ok(ControlFlow::Continue(rows_max)),
+            Turn::Again => {}
+            Turn::Stop(reason) => return Ok(ControlFlow::Break(reason)),
+        }
+    }
 }
 
 /// Rows of the next batch; `None` when all that was planned has moved.

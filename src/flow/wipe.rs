@@ -93,3 +93,13 @@ pub async fn wipe<S: Source, V, K, L: Ledger>(
     }
     Ok(finding)
 }
+
+/// Leaves every wipe to the next cycle: announced in the ledger and not finished,
+/// it is taken up there like one that a crash interrupted.
+pub fn owe<V, K, L: Ledger>(touched: &Touched, custody: &mut Custody<V, K, L>) -> Result<(), Failure> {
+    for ((source, level), tables) in touched.tables.iter().filter(|((_, level), _)| *level != WipeLevel::None) {
+        let tables = tables.iter().cloned().collect();
+        custody.ledger.append(vec![Event::WipeStarted { source: source.clone(), tables, level: *level }])?;
+    }
+    Ok(())
+}

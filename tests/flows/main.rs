@@ -22,6 +22,7 @@ mod memory_keyring;
 mod memory_ledger;
 mod memory_source;
 mod memory_vault;
+mod pacing;
 mod recovering;
 mod restoring;
 mod reviewing;

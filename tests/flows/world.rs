@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell as StdCell, RefCell},
     collections::BTreeSet,
+    ops::ControlFlow,
     pin::pin,
     rc::Rc,
     task::{Context, Poll, Waker},
@@ -33,7 +34,7 @@ use retentiond::{
         separate::{Job, Moved, separate},
         sources::Sources,
     },
-    ports::{Failure, Ledger, Progress, SourceError, Vault},
+    ports::{Failure, Ledger, Pace, Progress, SourceError, Vault},
 };
 
 use super::{
@@ -68,6 +69,8 @@ impl Progress for Silent {
     fn advance(&mut self, _: u64) {}
     fn end(&mut self) {}
 }
+
+impl Pace for Silent {}
 
 /// Runs a future whose ports never wait.
 fn now_or_never<T>(future: impl Future<Output = T>) -> T {
@@ -208,9 +211,18 @@ impl World {
     }
 
     pub fn run(&self, instructions: &Instructions<'_>) -> Result<Report, Failure> {
+        self.run_at(instructions, &mut Silent)
+    }
+
+    /// The same at a pace.
+    pub fn run_at(
+        &self,
+        instructions: &Instructions<'_>,
+        pace: &mut (impl Progress + Pace),
+    ) -> Result<Report, Failure> {
         let mut process = self.process();
         let (book, clock) = (self.book(), self.clock());
-        now_or_never(run(&book, &mut self.sources(), &mut process, &clock, instructions, &mut Silent))
+        now_or_never(run(&book, &mut self.sources(), &mut process, &clock, instructions, pace))
     }
 
     /// A cycle as the schedule starts it.
@@ -243,7 +255,8 @@ impl World {
         let dataset = &self.deployment.datasets[dataset];
         let job = Job { book: &book, dataset, scope: with_others(dataset, &scopes).unwrap(), rows_max };
         let (source, mut moved) = (sources.get(&dataset.source).unwrap(), Moved::default());
-        now_or_never(separate(&job, source, &mut process, &self.clock(), &mut Silent, &mut moved)).unwrap();
+        let flow = now_or_never(separate(&job, source, &mut process, &self.clock(), &mut Silent, &mut moved)).unwrap();
+        assert_eq!(flow, ControlFlow::Continue(()), "nothing stops it");
         moved.rows
     }
 

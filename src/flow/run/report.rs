@@ -27,6 +27,9 @@ pub struct Report {
     pub destroyed: Vec<DestroyedRule>,
     pub failed: Vec<FailedRule>,
     pub refused: Vec<Refusal>,
+    /// Why the cycle ended before all of its plan was done; the next one goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
     pub verdict: Verdict,
     /// What kept the verdict from PASS.
     pub reasons: Vec<String>,
@@ -122,6 +125,7 @@ impl Report {
             destroyed: Vec::new(),
             failed: Vec::new(),
             refused: Vec::new(),
+            stopped: None,
             verdict: Verdict::Unknown,
             reasons: Vec::new(),
         }
@@ -160,6 +164,9 @@ impl Report {
         }
         for refusal in &self.refused {
             finding = finding.and(Finding::unknown(refusal.summary()));
+        }
+        if let Some(reason) = &self.stopped {
+            finding = finding.and(Finding::unknown(format!("the cycle was stopped before its end: {reason}")));
         }
         self.verdict = finding.verdict;
         self.reasons = finding.reasons;
