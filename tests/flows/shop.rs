@@ -121,7 +121,7 @@ pub fn deployment() -> Deployment {
         vault_password: None,
         keys: Keys { kek: None },
         ledger_origin: "example.org/shop".to_owned(),
-        schedule: Schedule { cycle: None, missed: Missed::RunOnce, window: None },
+        schedule: Schedule { cycle: None, missed: Missed::RunOnce, window: None, jitter: zero },
         limits: Limits { batch_rows: 3, rows_per_second: 0, replica_lag_max: zero, lock_timeout: zero },
         guards: guards(),
         datasets: datasets(),

@@ -79,6 +79,9 @@ pub struct Schedule {
     pub missed: Missed,
     /// Outside of it a cycle stops between batches; in the policy's time zone.
     pub window: Option<Window>,
+    /// Up to this long after its time a cycle starts, so that many deployments
+    /// do not start at once.
+    pub jitter: TimeSpan,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -43,7 +43,7 @@ fn deployment(mut root: Table<'_>, rules: Option<&Policy>, findings: &Findings) 
     let ledger = root.need_table("ledger", "origin = \"retention.example/shop\"");
     let ledger_origin = ledger.and_then(operation::ledger_origin);
     let keys = operation::keys(&mut root);
-    let schedule = operation::schedule(&mut root, findings);
+    let schedule = operation::schedule(&mut root);
     let limits = operation::limits(&mut root);
     let guards = operation::guards(&mut root);
     let datasets = datasets(&mut root, rules, &sources, findings);

@@ -2,13 +2,13 @@
 //! `[limits]` and `[guards]`.
 
 use chrono::{DateTime, NaiveDate, TimeDelta};
-use croner::parser::{CronParser, Seconds, Year};
 
 use super::source::secret;
 use crate::domain::{
     deployment::{Guards, Keys, Limits, Missed, NotAWindow, Schedule, Window},
-    document::{Findings, Table, Value, optional, owned},
+    document::{Table, Value, optional, owned},
     period::TimeSpan,
+    schedule,
 };
 
 const MISSED: [(&str, Option<Missed>); 2] = [("run-once", Some(Missed::RunOnce)), ("skip", Some(Missed::Skip))];
@@ -73,21 +73,18 @@ pub fn ledger_origin(mut table: Table<'_>) -> Option<String> {
     origin.map(owned)
 }
 
-pub fn schedule(root: &mut Table<'_>, findings: &Findings) -> Option<Schedule> {
+pub fn schedule(root: &mut Table<'_>) -> Option<Schedule> {
+    let none = TimeSpan(TimeDelta::zero());
     let Some(value) = root.take("schedule") else {
-        return Some(Schedule { cycle: None, missed: Missed::RunOnce, window: None });
+        return Some(Schedule { cycle: None, missed: Missed::RunOnce, window: None, jitter: none });
     };
-    findings.warning(
-        value.span(),
-        "this version has no daemon of its own: nothing runs by this schedule",
-        "start `retentiond run` by systemd/retentiond-run.timer or by cron",
-    );
     let mut table = value.table()?;
     let cycle = optional(table.take("cycle"), None, |value| cycle(value).map(Some));
     let missed = optional(table.take("missed"), Missed::RunOnce, |value| value.choice(&MISSED));
     let window = optional(table.take("window"), None, |value| window(value).map(Some));
+    let jitter = optional(table.take("jitter"), none, Value::time_span);
     table.finish();
-    Some(Schedule { cycle: cycle?, missed: missed?, window: window? })
+    Some(Schedule { cycle: cycle?, missed: missed?, window: window?, jitter: jitter? })
 }
 
 fn cycle(value: &Value<'_>) -> Option<String> {
@@ -96,8 +93,7 @@ fn cycle(value: &Value<'_>) -> Option<String> {
     if written.split_whitespace().count() != 6 {
         return value.refuse(format!("`{written}` is not a schedule of six fields"), SCHEDULE_HINT);
     }
-    let parser = CronParser::builder().seconds(Seconds::Required).year(Year::Disallowed).build();
-    let Ok(cron) = parser.parse(written) else {
+    let Ok(cron) = schedule::parse(written) else {
         return value.refuse(format!("`{written}` is not a schedule"), SCHEDULE_HINT);
     };
     // Any day will do: a schedule without a next time has none from anywhere.
@@ -118,14 +114,8 @@ pub fn limits(root: &mut Table<'_>) -> Option<Limits> {
     let Some(value) = root.take("limits") else { return Some(default) };
     let mut table = value.table()?;
     let batch_rows = optional(table.take("batch_rows"), default.batch_rows, |value| value.whole(1..=BATCH_ROWS_MAX));
-    let rows_per_second = optional(table.take("rows_per_second"), default.rows_per_second, |value| {
-        let rate = value.whole(0..=RATE_MAX)?;
-        if rate != 0 {
-            let hint = "leave it out, or write 0; a smaller `batch_rows` keeps transactions short";
-            return value.refuse("a limit of rows per second is not supported by this version yet", hint);
-        }
-        Some(rate)
-    });
+    let rows_per_second =
+        optional(table.take("rows_per_second"), default.rows_per_second, |value| value.whole(0..=RATE_MAX));
     let replica_lag_max = optional(table.take("replica_lag_max"), default.replica_lag_max, Value::time_span);
     let lock_timeout = optional(table.take("lock_timeout"), default.lock_timeout, Value::time_span);
     table.finish();
