@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::ledger::LedgerCommand;
 
 /// Carries out a published retention table: separates due records into an
 /// encrypted vault, destroys them irreversibly when their period is over, and
@@ -41,7 +42,7 @@ pub enum Command {
     Status(FormatArgs),
     /// Puts a person's separated records back while they are not due.
     Restore(RestoreArgs),
-    /// Reads and verifies the ledger.
+    /// Verifies and reads the ledger, and records what was destroyed by hand.
     #[command(subcommand)]
     Ledger(LedgerCommand),
 }
@@ -161,42 +162,7 @@ pub struct RestoreArgs {
     pub output: FormatArgs,
 }
 
-#[derive(Debug, Subcommand)]
-pub enum LedgerCommand {
-    /// Checks every line, tile and checkpoint.
-    Verify(VerifyArgs),
-    /// Prints the entries.
-    List(ListArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// A checkpoint that was kept elsewhere; may be given several times.
-    #[arg(long, value_name = "FILE")]
-    pub known: Vec<PathBuf>,
-    /// Report silence between two entries that is longer than this.
-    #[arg(long, value_name = "SPAN")]
-    pub max_silence: Option<String>,
-    #[command(flatten)]
-    pub output: FormatArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// From this date on.
-    #[arg(long, value_name = "DATE")]
-    pub from: Option<NaiveDate>,
-    /// Up to and with this date.
-    #[arg(long, value_name = "DATE")]
-    pub to: Option<NaiveDate>,
-    /// Entries of this type only, such as `destroy.outcome`.
-    #[arg(long = "type", value_name = "TYPE")]
-    pub kind: Option<String>,
-    #[command(flatten)]
-    pub output: FormatArgs,
-}
-
-fn not_blank(text: &str) -> Result<String, String> {
+pub fn not_blank(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 

@@ -23,7 +23,7 @@ use clap::{
 };
 use tracing_subscriber::EnvFilter;
 
-use args::{Cli, Command, LedgerCommand};
+use args::{Cli, Command};
 use error::CommandError;
 use exit::Exit;
 
@@ -98,8 +98,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CommandError> {
         Command::Run(args) => run::run(cli, args).await,
         Command::Status(args) => status::status(cli, args).await,
         Command::Restore(args) => restore::restore(cli, args).await,
-        Command::Ledger(LedgerCommand::Verify(args)) => ledger::verify(cli, args),
-        Command::Ledger(LedgerCommand::List(args)) => ledger::list(cli, args),
+        Command::Ledger(command) => ledger::ledger(cli, command).await,
     }
 }
 

@@ -15,6 +15,12 @@ pub fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, NotCanonical> {
     Ok(serde_json_canonicalizer::to_vec(value)?)
 }
 
+/// A value as JSON that can be put into another one; its canonical bytes are those
+/// of the value itself.
+pub fn value<T: Serialize>(value: &T) -> Result<serde_json::Value, NotCanonical> {
+    Ok(serde_json::to_value(value)?)
+}
+
 /// The SHA-256 of the canonical bytes of a value.
 pub fn digest<T: Serialize>(value: &T) -> Result<Digest, NotCanonical> {
     Ok(Digest::of(&bytes(value)?))

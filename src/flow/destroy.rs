@@ -12,9 +12,9 @@ use super::{custody::Custody, rulebook::Rulebook, seal};
 use crate::{
     domain::{
         destroy::{BucketFacts, Decision, KeysGone, Order, decide},
-        id::RuleId,
+        id::{Digest, RuleId},
         ledger::event::{DestroyIntent, DestroyOutcome, DestroyResult, Event},
-        segment::Sealed,
+        segment::{Header, Sealed},
         verdict::Finding,
     },
     ports::{Clock, Failure, Keyring, KeyringError, Ledger, Vault},
@@ -22,7 +22,11 @@ use crate::{
 
 /// Buckets of one intent: its line in the ledger lists their dates and must stay
 /// under 64 KiB.
-const BUCKETS_MAX: usize = 2_000;
+const BUCKETS_MAX: usize = 1_000;
+
+/// Bytes of column names that an intent lists, for the same reason. What goes
+/// beyond is counted.
+const FIELDS_BYTES_MAX: usize = 24 << 10;
 
 /// The start of a sealed body that tells whether a key opens it: salt and
 /// commitment.
@@ -70,7 +74,9 @@ pub async fn destroy<V: Vault, K: Keyring, L: Ledger>(
         // The clock is read again: what was due when planned must be due now.
         let order = Order::issue(id, rule, book.policy, &book.calendar, set.to_vec(), clock.read())
             .map_err(|error| Failure::Rule(error.to_string()))?;
-        let intent = announce(custody, &order).await?;
+        let holidays = book.policy.rule(rule).map(|rule| book.calendar.holidays_of(rule)).transpose();
+        let holidays = holidays.map_err(|error| Failure::StateUnknown(error.to_string()))?.flatten();
+        let intent = announce(custody, &order, holidays).await?;
         let outcome = carry_out(custody, clock, order, &intent, Seen::default()).await?;
         destroyed.rows += outcome.records;
         destroyed.buckets += outcome.buckets;
@@ -100,10 +106,13 @@ fn idle<V, K: Keyring, L>(
 async fn announce<V: Vault, K: Keyring, L: Ledger>(
     custody: &mut Custody<V, K, L>,
     order: &Order,
+    holidays: Option<Digest>,
 ) -> Result<DestroyIntent, Failure> {
     let mut children = BTreeMap::new();
+    let mut fields = BTreeMap::new();
     for bucket in order.bucket_ids() {
         for header in custody.vault.headers(bucket).await? {
+            note_fields(&mut fields, &header);
             for (table, rows) in header.children() {
                 *children.entry(table).or_default() += rows;
             }
@@ -118,9 +127,36 @@ async fn announce<V: Vault, K: Keyring, L: Ledger>(
         records: facts().map(|facts| facts.records).sum(),
         children,
         epoch: custody.keyring.epoch(),
+        fields: bounded(fields),
+        holidays,
     };
     custody.ledger.append(vec![Event::DestroyIntent(intent.clone())])?;
     Ok(intent)
+}
+
+/// Notes which columns a segment held; a schema may have changed between two.
+fn note_fields(fields: &mut BTreeMap<String, BTreeSet<String>>, header: &Header) {
+    for table in &header.tables {
+        let names = fields.entry(format!("{}.{}", header.source, table.name)).or_default();
+        names.extend(table.columns.iter().map(|column| column.name.clone()));
+    }
+}
+
+fn bounded(fields: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, Vec<String>> {
+    let mut left = FIELDS_BYTES_MAX;
+    let listed = |(table, names): (String, BTreeSet<String>)| {
+        let all = names.len();
+        let fits = |name: &String| {
+            left = left.saturating_sub(name.len() + 3);
+            left > 0
+        };
+        let mut names: Vec<String> = names.into_iter().take_while(fits).collect();
+        if names.len() < all {
+            names.push(format!("and {} more", all - names.len()));
+        }
+        (table, names)
+    };
+    fields.into_iter().map(listed).collect()
 }
 
 /// Steps that the ledger already has, where a destruction is taken up again.

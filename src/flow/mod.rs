@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod custody;
 pub mod destroy;
+pub mod heartbeat;
 pub mod plan;
 pub mod recover;
 pub mod restore;

@@ -226,3 +226,26 @@ fn buckets_of_a_rule_that_the_policy_no_longer_has_wait_for_a_person() {
     assert_eq!(world.place("visits/visit-1"), Place::Vault);
     assert_eq!(world.place("orders/purchase-4"), Place::Nowhere);
 }
+
+#[test]
+fn an_intent_names_the_columns_that_were_held_and_the_holidays_that_counted() {
+    let world = ready();
+    world.disk.now.set(at("2026-11-26T00:00:00+09:00"));
+    world.cycle().unwrap();
+    let intents = world.events().into_iter().filter_map(|event| match event {
+        Event::DestroyIntent(intent) => Some(intent),
+        _ => None,
+    });
+    let mut seen = 0;
+    for intent in intents {
+        let statutory = world.policy.rule(&intent.rule).unwrap().basis.extends_past_holidays();
+        assert_eq!(intent.holidays.is_some(), statutory, "{}", intent.rule);
+        for (table, fields) in &intent.fields {
+            let (_, name) = table.split_once('.').unwrap();
+            assert!(!fields.is_empty() && !name.is_empty(), "{table}");
+        }
+        assert_eq!(intent.fields.len(), 1 + intent.children.len(), "{intent:?}");
+        seen += 1;
+    }
+    assert!(seen > 1);
+}

@@ -18,6 +18,7 @@ mod destroying;
 mod disk;
 mod faults;
 mod guarding;
+mod heartbeats;
 mod memory_keyring;
 mod memory_ledger;
 mod memory_source;

@@ -113,8 +113,7 @@ impl World {
 
     /// Puts the policy in force.
     pub fn adopt(&self) {
-        let (title, version) = (self.policy.title.clone(), self.policy.version.clone());
-        let adopted = Event::PolicyAdopted { title, version, effective: self.policy.effective };
+        let adopted = Event::policy_adopted(&self.policy).expect("the policy has a canonical form");
         self.process().ledger.append(vec![adopted]).expect("the policy is adopted");
     }
 

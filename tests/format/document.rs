@@ -3,6 +3,8 @@
 
 use std::{fs, path::PathBuf};
 
+use retentiond::domain::ledger::merkle::{Hash, node_hash};
+
 /// Where the document's examples lie.
 const CASES: &str = "tests/cases/format/";
 /// Hexadecimal digits in a line of the document.
@@ -62,6 +64,27 @@ pub fn expected(shown: &Shown) -> String {
     }
     let text = String::from_utf8(bytes).unwrap();
     text.strip_suffix('\n').unwrap_or(&text).to_owned()
+}
+
+/// Puts today's bytes into every block, and the hashes of the first three leaves.
+pub fn write_anew(leaves: &[Hash]) {
+    let mut text = document();
+    let width = case_text("ledger/ledger.jsonl").lines().count();
+    let tile = text.split("ledger/tile/0/000.p/").nth(1).unwrap().split('`').next().unwrap().to_owned();
+    text = text.replace(&format!("000.p/{tile}"), &format!("000.p/{width}"));
+    for block in shown(&text.clone()) {
+        text = text.replace(&block.text, &expected(&block));
+    }
+    let pair = node_hash(&leaves[0], &leaves[1]);
+    let root_of_three = node_hash(&pair, &leaves[2]);
+    let hashes = [leaves[0], leaves[1], leaves[2], pair, root_of_three];
+    let names = ["leaf 0 ", "leaf 1 ", "leaf 2 ", "node(0, 1) ", "root of three "];
+    let lines = text.lines().map(|line| {
+        let named = names.iter().zip(hashes).find(|(name, _)| line.starts_with(**name));
+        named.map_or_else(|| line.to_owned(), |(name, hash)| format!("{:<15}{}", name.trim_end(), hex::encode(hash)))
+    });
+    let text: Vec<String> = lines.collect();
+    fs::write(root().join("docs/FORMAT.md"), text.join("\n") + "\n").unwrap();
 }
 
 /// The row of a table that begins with this cell.

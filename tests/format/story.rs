@@ -3,19 +3,22 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use retentiond::domain::{
     deployment::WipeLevel,
     id::{Digest, RuleId, RunId},
     ledger::event::{
-        DestroyIntent, DestroyOutcome, DestroyResult, Event, RestoreIntent, RestoreResult, SeparateIntent,
-        SeparateResult,
+        DestroyIntent, DestroyOutcome, DestroyResult, Event, ManualRecord, RestoreIntent, RestoreResult,
+        SeparateIntent, SeparateResult,
     },
     selection::Cause,
     verdict::{Finding, Verdict},
 };
 
-use crate::example::{BATCH, ORIGIN, at, batch_digest, children, restored_digest, rule, withdrawn};
+use crate::{
+    document::case_text,
+    example::{BATCH, ORIGIN, at, batch_digest, children, policy, restored_digest, rule, withdrawn},
+};
 
 /// What one command appended: each inner list at once.
 pub struct Command {
@@ -50,6 +53,8 @@ pub fn commands(plan: Digest) -> Vec<Command> {
         command(3, "2026-11-16T18:10:00Z", single(separation(plan))),
         command(4, "2026-11-18T01:00:00Z", single(restoration())),
         command(5, "2026-11-20T18:00:00Z", single(destruction())),
+        command(6, "2026-11-21T18:00:00Z", single(vec![Event::Heartbeat {}])),
+        command(7, "2026-11-24T02:00:00Z", single(vec![Event::ManualRecorded(on_paper())])),
     ]
 }
 
@@ -58,8 +63,7 @@ fn opened() -> Event {
 }
 
 fn adopted() -> Event {
-    let effective = NaiveDate::from_ymd_opt(2026, 1, 8).unwrap();
-    Event::PolicyAdopted { title: "Example".to_owned(), version: "1.0".to_owned(), effective }
+    Event::policy_adopted(&policy(&case_text("rules.toml")).0).unwrap()
 }
 
 fn separation(plan: Digest) -> Vec<Event> {
@@ -125,6 +129,14 @@ fn destruction() -> Vec<Event> {
         records: 1,
         children: children(),
         epoch: 1,
+        fields: BTreeMap::from([
+            (
+                "shop.addresses".to_owned(),
+                ["door", "id", "latitude", "member_id", "note", "street"].map(str::to_owned).to_vec(),
+            ),
+            ("shop.members".to_owned(), ["email", "id", "withdrawn_at"].map(str::to_owned).to_vec()),
+        ]),
+        holidays: None,
     };
     let outcome = DestroyOutcome {
         operation: DESTRUCTION.into(),
@@ -154,6 +166,25 @@ fn destruction() -> Vec<Event> {
         Event::DestroyOutcome(outcome),
         finished(Verdict::Unknown, 0, 1),
     ]
+}
+
+fn on_paper() -> ManualRecord {
+    ManualRecord {
+        operation: "019aa000-0000-7000-8000-000000000007.1".into(),
+        what: "membership applications on paper".to_owned(),
+        rule: Some(rule()),
+        fields: vec!["name".to_owned(), "address".to_owned()],
+        method: "shredded".to_owned(),
+        count: 3,
+        unit: "boxes".to_owned(),
+        created: Some(withdrawn()),
+        destroyed: withdrawn() + TimeDelta::days(9),
+        place: "archive, Seoul".to_owned(),
+        by: "P. Archive".to_owned(),
+        witness: "K. Officer".to_owned(),
+        reason: Some("period over".to_owned()),
+        attachment: Some(Digest::of(b"a photograph")),
+    }
 }
 
 fn finished(verdict: Verdict, separated: u64, destroyed: u64) -> Event {

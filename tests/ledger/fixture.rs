@@ -56,7 +56,12 @@ pub fn context() -> Context {
 pub fn first() -> Vec<Event> {
     vec![
         Event::LedgerOpened { origin: ORIGIN.into(), simulation: true, version: "0".into() },
-        Event::PolicyAdopted { title: "t".into(), version: "1".into(), effective: NaiveDate::default() },
+        Event::PolicyAdopted {
+            title: "t".into(),
+            version: "1".into(),
+            effective: NaiveDate::default(),
+            document: None,
+        },
     ]
 }
 

@@ -153,3 +153,33 @@ fn entries_are_listed_by_type_and_date() {
     assert!(!list(&["--from", "2026-11-29"]).is_empty());
     assert_eq!(list(&["--from", "2026-11-30"]).len(), 0);
 }
+
+#[test]
+fn what_was_destroyed_by_hand_stands_in_the_ledger_with_place_witness_and_digest() {
+    let world = World::simulation();
+    fs::write(world.path("photo.jpg"), b"a photograph").unwrap();
+    let photo = world.path("photo.jpg").display().to_string();
+    let paper = ["ledger", "record", "--rule", "member", "--method", "분쇄", "--count", "3", "--unit", "boxes"];
+    let people = ["--place", "archive", "--by", "P. Archive", "--witness", "K. Officer", "--fields", "name,address"];
+    let record = [&paper[..], &people[..], &["--attach", &photo, "--destroyed", "2026-11-21"]].concat();
+    assert!(world.at(NOW, &record).ends_with(0).stdout.contains("entry 2 of the ledger"));
+    let list = world.run(&["ledger", "list", "--type", "manual.recorded", "--format", "json"]).ends_with(0).json();
+    let entry = &list[0];
+    assert_eq!((&entry["what"], &entry["method"], &entry["count"]), (&"회원 정보".into(), &"분쇄".into(), &3.into()));
+    assert_eq!((&entry["place"], &entry["witness"]), (&"archive".into(), &"K. Officer".into()));
+    assert_eq!(
+        (&entry["fields"], &entry["destroyed"]),
+        (&serde_json::json!(["name", "address"]), &"2026-11-21".into())
+    );
+    assert_eq!(entry["attachment"], retentiond::domain::id::Digest::of(b"a photograph").to_string());
+    assert_eq!(verified(&world, 0)["verdict"], "undecided");
+
+    // Nothing is destroyed tomorrow, and nothing before it was made.
+    let tomorrow = [&paper[..], &people[..], &["--destroyed", "2026-11-23"]].concat();
+    world.at(NOW, &tomorrow).ends_with(2);
+    let unmade = [&paper[..], &people[..], &["--destroyed", "2026-11-21", "--created", "2026-11-22"]].concat();
+    world.at(NOW, &unmade).ends_with(2);
+    world.at(NOW, &["ledger", "record", "--rule", "member", "--method", "분쇄", "--count", "3"]).ends_with(2);
+    let list = world.run(&["ledger", "list", "--type", "manual.recorded", "--format", "json"]).ends_with(0).json();
+    assert_eq!(list.as_array().unwrap().len(), 1);
+}

@@ -15,7 +15,9 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::{
+    canonical::NotCanonical,
     holiday::Holidays,
+    id::Digest,
     period::Period,
     policy::{Policy, Rule},
 };
@@ -65,6 +67,11 @@ impl<'a> Calendar<'a> {
     #[must_use]
     pub fn new(policy: &Policy, holidays: &'a Holidays) -> Self {
         Self { zone: policy.timezone, counting: policy.counting, destroy_within: policy.destroy_within, holidays }
+    }
+
+    /// The table of holidays that moves the end of this rule's period, if one does.
+    pub fn holidays_of(&self, rule: &Rule) -> Result<Option<Digest>, NotCanonical> {
+        self.counting.extends(rule).then(|| self.holidays.digest()).transpose()
     }
 
     /// The date of an instant in the policy's zone: the last one that has

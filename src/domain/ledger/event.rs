@@ -7,8 +7,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
+    canonical::{self, NotCanonical},
     deployment::WipeLevel,
     id::{BatchId, Digest, OperationId, RuleId, RunId, SourceName},
+    policy::Policy,
     selection::Cause,
     verdict::{Finding, Verdict},
 };
@@ -42,7 +44,15 @@ pub enum Event {
     #[serde(rename = "ledger.opened")]
     LedgerOpened { origin: String, simulation: bool, version: String },
     #[serde(rename = "policy.adopted")]
-    PolicyAdopted { title: String, version: String, effective: NaiveDate },
+    PolicyAdopted {
+        title: String,
+        version: String,
+        effective: NaiveDate,
+        /// The whole policy in canonical form, of which the entry's `policy` is
+        /// the digest: an auditor reads every earlier policy from the ledger.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        document: Option<serde_json::Value>,
+    },
     #[serde(rename = "run.started")]
     RunStarted {
         /// The reviewed plan that this run carries out, if it was given one.
@@ -103,6 +113,23 @@ pub enum Event {
         limit: String,
         value: String,
     },
+    #[serde(rename = "manual.recorded")]
+    ManualRecorded(ManualRecord),
+    /// The daemon was alive and had nothing else to say: silence is evidence.
+    #[serde(rename = "heartbeat")]
+    Heartbeat {},
+}
+
+impl Event {
+    /// What stands in the ledger when a policy is put in force.
+    pub fn policy_adopted(policy: &Policy) -> Result<Self, NotCanonical> {
+        Ok(Self::PolicyAdopted {
+            title: policy.title.clone(),
+            version: policy.version.clone(),
+            effective: policy.effective,
+            document: Some(canonical::value(policy)?),
+        })
+    }
 }
 
 /// A batch that is about to be sealed and deleted from its source.
@@ -169,6 +196,13 @@ pub struct DestroyIntent {
     pub children: BTreeMap<String, u64>,
     /// The key epoch that ends with this destruction.
     pub epoch: u64,
+    /// Names of the columns that were held, by `source.table`; never a value.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub fields: BTreeMap<String, Vec<String>>,
+    /// The table of holidays that the period was counted with, where holidays
+    /// move its end.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub holidays: Option<Digest>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,6 +222,36 @@ pub struct DestroyOutcome {
     /// How long after the earliest `latest` this was; 0 when in time.
     pub late_seconds: u64,
     pub finding: Finding,
+}
+
+/// A destruction by hand, of paper or of a medium, as a person has reported it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManualRecord {
+    pub operation: OperationId,
+    /// What was destroyed: the name of the file or of the medium.
+    pub what: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<RuleId>,
+    /// Names of the fields that stood on it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub fields: Vec<String>,
+    /// Such as 분쇄 or 소각.
+    pub method: String,
+    pub count: u64,
+    /// What `count` counts, such as sheets.
+    pub unit: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub created: Option<NaiveDate>,
+    pub destroyed: NaiveDate,
+    pub place: String,
+    pub by: String,
+    pub witness: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Digest of a file that proves it and is kept elsewhere: a photograph, a
+    /// receipt.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attachment: Option<Digest>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

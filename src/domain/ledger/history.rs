@@ -18,6 +18,7 @@ use super::event::{
     DestroyOutcome, DestroyResult, Entry, Event, RestoreIntent, RestoreResult, SeparateIntent, SeparateResult, VERSION,
 };
 use crate::domain::{
+    canonical,
     id::{BatchId, Digest, OperationId, RuleId, RunId, SourceName},
     verdict::Verdict,
 };
@@ -79,6 +80,8 @@ pub enum HistoryError {
     OpenedTwice,
     #[error("{kind} of {id} stands twice")]
     Repeated { kind: &'static str, id: String },
+    #[error("the policy in it does not have the digest that it names")]
+    OtherPolicy,
     #[error("{kind} of {id} has no open intent")]
     WithoutIntent { kind: &'static str, id: String },
     #[error("{kind} of {id} contradicts the steps before it")]
@@ -131,7 +134,10 @@ impl History {
                 self.opened = Some(Opened { origin, simulation: *simulation, version, at: entry.time });
                 Ok(())
             }
-            Event::PolicyAdopted { title, version, effective } => {
+            Event::PolicyAdopted { title, version, effective, document } => {
+                if document.as_ref().is_some_and(|document| canonical::digest(document).ok() != Some(entry.policy)) {
+                    return Err(HistoryError::OtherPolicy);
+                }
                 let (title, version, effective) = (title.clone(), version.clone(), *effective);
                 let (digest, adopted_at) = (entry.policy, entry.time);
                 self.policy = Some(PolicyInForce { digest, title, version, effective, adopted_at });
@@ -160,7 +166,7 @@ impl History {
                 Ok(())
             }
             Event::WipeFinished { source, tables, finding, .. } => self.wiped(source, tables, finding.verdict),
-            Event::Refused { .. } => Ok(()),
+            Event::Refused { .. } | Event::ManualRecorded(_) | Event::Heartbeat {} => Ok(()),
         }
     }
 

@@ -64,7 +64,7 @@ impl Script {
 }
 
 fn adopted() -> Event {
-    Event::PolicyAdopted { title: "t".into(), version: "1".into(), effective: NaiveDate::default() }
+    Event::PolicyAdopted { title: "t".into(), version: "1".into(), effective: NaiveDate::default(), document: None }
 }
 
 fn finished() -> Event {
@@ -114,6 +114,8 @@ fn destroy(operation: &str) -> Event {
         records: 1,
         children: BTreeMap::new(),
         epoch: 1,
+        fields: BTreeMap::new(),
+        holidays: None,
     })
 }
 
@@ -364,4 +366,19 @@ fn only_the_last_runs_are_remembered() {
     }
     let remembered: Vec<_> = script.history.separated_before(&"member".into()).collect();
     assert_eq!(remembered, (6..=35).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_policy_stands_in_the_ledger_only_under_its_own_digest() {
+    let mut script = Script::opened();
+    let document = serde_json::json!({ "version": "2" });
+    let adopted = |document: &serde_json::Value| Event::PolicyAdopted {
+        title: "t".into(),
+        version: "2".into(),
+        effective: NaiveDate::default(),
+        document: Some(document.clone()),
+    };
+    assert_eq!(script.try_say(adopted(&document)), Err(HistoryError::OtherPolicy));
+    script.policy = canonical::digest(&document).unwrap();
+    script.say(adopted(&document));
 }

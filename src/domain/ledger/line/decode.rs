@@ -12,7 +12,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::de::DeserializeOwned;
 
 use super::LineError;
-use crate::domain::ledger::event::{DestroyIntent, DestroyOutcome, Entry, Event, RestoreIntent, SeparateIntent};
+use crate::domain::ledger::event::{
+    DestroyIntent, DestroyOutcome, Entry, Event, ManualRecord, RestoreIntent, SeparateIntent,
+};
 
 /// Reads an entry from its fields, sorted by key.
 pub(super) fn entry(sorted: &[(&str, &str)]) -> Result<Entry, LineError> {
@@ -56,6 +58,7 @@ fn event(kind: &str, own: &[(&str, &str)]) -> Result<Event, LineError> {
             version: f.text("version")?,
         },
         "policy.adopted" => Event::PolicyAdopted {
+            document: f.optional("document")?,
             effective: f.word("effective")?,
             title: f.text("title")?,
             version: f.text("version")?,
@@ -122,6 +125,8 @@ fn step(kind: &str, f: &mut Fields<'_>) -> Result<Event, LineError> {
             value: f.text("value")?,
             what: f.text("what")?,
         },
+        "manual.recorded" => Event::ManualRecorded(manual_record(f)?),
+        "heartbeat" => Event::Heartbeat {},
         _ => return Err(LineError::NotAnEntry { reason: format!("its type {kind:?} is not known") }),
     })
 }
@@ -160,10 +165,31 @@ fn destroy_intent(f: &mut Fields<'_>) -> Result<DestroyIntent, LineError> {
         children: f.json("children")?,
         dates: f.json("dates")?,
         epoch: f.number("epoch")?,
+        fields: f.optional("fields")?.unwrap_or_default(),
+        holidays: f.optional("holidays")?,
         operation: f.text("operation")?,
         records: f.number("records")?,
         rule: f.text("rule")?,
         segments: f.number("segments")?,
+    })
+}
+
+fn manual_record(f: &mut Fields<'_>) -> Result<ManualRecord, LineError> {
+    Ok(ManualRecord {
+        attachment: f.optional("attachment")?,
+        by: f.text("by")?,
+        count: f.number("count")?,
+        created: f.optional("created")?,
+        destroyed: f.word("destroyed")?,
+        fields: f.optional("fields")?.unwrap_or_default(),
+        method: f.text("method")?,
+        operation: f.text("operation")?,
+        place: f.text("place")?,
+        reason: f.optional("reason")?,
+        rule: f.optional("rule")?,
+        unit: f.text("unit")?,
+        what: f.text("what")?,
+        witness: f.text("witness")?,
     })
 }
 

@@ -1,0 +1,73 @@
+//! `ledger verify`: every line, tile and checkpoint, and what was kept elsewhere.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::{
+    adapters::ledger::verify as verify_folder,
+    cli::{
+        args::{Cli, Format, FormatArgs},
+        error::CommandError,
+        exit::Exit,
+        open, output,
+    },
+    domain::{
+        ledger::verify::{self, Verification},
+        period::TimeSpan,
+    },
+};
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// A checkpoint that was kept elsewhere; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub known: Vec<PathBuf>,
+    /// Report silence between two entries that is longer than this.
+    #[arg(long, value_name = "SPAN")]
+    pub max_silence: Option<String>,
+    #[command(flatten)]
+    pub output: FormatArgs,
+}
+
+pub fn verify(cli: &Cli, args: &VerifyArgs) -> Result<Exit, CommandError> {
+    let settings = open::settings(cli)?;
+    let silence = args.max_silence.as_deref().map(|text| {
+        text.parse::<TimeSpan>()
+            .map_err(|error| CommandError::new(Exit::Usage, format!("--max-silence: {error}; hint: \"36 hours\"")))
+    });
+    let verification =
+        verify_folder(&settings.ledger_dir(), &args.known, silence.transpose()?.map(|span| span.0), None)?;
+    match args.output.format {
+        Format::Json => output::json(&verification)?,
+        Format::Text => output::data(&text(&verification))?,
+    }
+    Ok(match verification.verdict {
+        verify::Verdict::Tampered => Exit::Failed,
+        verify::Verdict::Intact | verify::Verdict::Undecided => Exit::Done,
+    })
+}
+
+/// The first problem is where the ledger was changed; most others follow from it.
+const PROBLEMS_SHOWN: usize = 8;
+
+fn text(verification: &Verification) -> String {
+    let mut lines = vec![
+        format!("entries  {}", output::count(verification.entries)),
+        format!("root     {}", verification.root),
+        format!("verdict  {}", verification.verdict),
+    ];
+    lines.extend(verification.problems.iter().take(PROBLEMS_SHOWN).map(|problem| format!("problem  {problem}")));
+    let more = verification.problems.len().saturating_sub(PROBLEMS_SHOWN);
+    if more > 0 {
+        lines.push(format!("         and {more} more that follow from them or stand beside them; hint: --format json"));
+    }
+    if verification.verdict == verify::Verdict::Undecided {
+        lines.push(
+            "note     consistent in itself, but nothing outside this folder was compared; hint: give a checkpoint that \
+             was kept elsewhere with --known FILE"
+                .to_owned(),
+        );
+    }
+    lines.join("\n")
+}
