@@ -1,5 +1,6 @@
 //! `check`: both files, and the databases against them.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::{
@@ -26,6 +27,8 @@ struct Finding {
 pub async fn check(cli: &Cli, args: &CheckArgs) -> Result<Exit, CommandError> {
     let settings = open::settings(cli)?;
     let mut findings = file_warnings(&settings);
+    let now = open::now(&open::reading_clock(cli, &settings)?);
+    findings.extend(horizon(&settings, now)?);
     let mut exit = Exit::Done;
     open::rulebook(&settings, false)
         .datasets_in_order()
@@ -56,6 +59,28 @@ fn file_warnings(settings: &Settings) -> Vec<Finding> {
             })
         })
         .collect()
+}
+
+/// Warns in time before the table of holidays ends: the calendar of a year is
+/// published months before it begins.
+fn horizon(settings: &Settings, now: DateTime<Utc>) -> Result<Option<Finding>, CommandError> {
+    const AHEAD: TimeDelta = TimeDelta::days(60);
+    let policy = &settings.policy;
+    let extended = policy.rules.iter().any(|rule| policy.counting.extends(rule));
+    let today = now.with_timezone(&policy.timezone).date_naive();
+    let Some(end) = settings.holidays.horizon().filter(|end| extended && *end < today + AHEAD) else {
+        return Ok(None);
+    };
+    let finding = Finding {
+        severity: "warning",
+        dataset: None,
+        message: format!(
+            "the table of public holidays ends with {end}; after that only weekends move the end of a period"
+        ),
+        hint: Some("install a newer version, or list the holidays in `holidays` of the rules file".to_owned()),
+    };
+    output::note(&format!("warning: {}\n  hint: {}", finding.message, finding.hint.as_deref().unwrap_or_default()))?;
+    Ok(Some(finding))
 }
 
 async fn databases(settings: &Settings, findings: &mut Vec<Finding>) -> Result<Exit, CommandError> {

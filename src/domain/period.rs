@@ -22,6 +22,14 @@ pub struct Period {
     pub unit: Unit,
 }
 
+impl Period {
+    /// Several of it, one after the other.
+    #[must_use]
+    pub const fn times(self, count: u32) -> Self {
+        Self { count: self.count.saturating_mul(count), unit: self.unit }
+    }
+}
+
 /// A span of elapsed time such as `24 hours`; a day is 24 hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimeSpan(pub TimeDelta);

@@ -34,6 +34,10 @@ pub enum Counting {
     Calendar,
 }
 
+/// The days of a cycle of leap years: every length that some months or years can
+/// have occurs in it.
+const CYCLE_DAYS: usize = 4 * 366;
+
 impl Counting {
     /// Every way, for tables and tests that must not miss one.
     pub const ALL: [Self; 4] = [Self::KrCivil, Self::KrAdministrative, Self::Eu1182, Self::Calendar];
@@ -77,6 +81,22 @@ impl Counting {
             Self::KrAdministrative if keep.count == 0 => Some(event),
             Self::KrAdministrative => last_day_from(event, keep),
             Self::Eu1182 | Self::Calendar => plus(event, keep),
+        }
+    }
+
+    /// True where there is an event whose one period ends before its other one:
+    /// 1,825 days are shorter than five years, sixty months are not.
+    #[must_use]
+    pub fn ever_shorter(self, one: Period, other: Period) -> bool {
+        let is_days = |period: Period| matches!(period.unit, Unit::Days | Unit::Weeks);
+        match (is_days(one), is_days(other)) {
+            (true, true) => days(one) < days(other),
+            (false, false) => months(one) < months(other),
+            _ => {
+                let first = NaiveDate::from_ymd_opt(2020, 1, 1);
+                let mut events = first.into_iter().flat_map(|first| first.iter_days().take(CYCLE_DAYS));
+                events.any(|event| self.plain_last_day(one, event) < self.plain_last_day(other, event))
+            }
         }
     }
 
@@ -151,9 +171,17 @@ const fn is_two_days_or_more(keep: Period) -> bool {
 }
 
 fn whole_days(period: Period) -> Days {
-    Days::new(u64::from(period.count) * if period.unit == Unit::Weeks { 7 } else { 1 })
+    Days::new(days(period))
+}
+
+fn days(period: Period) -> u64 {
+    u64::from(period.count) * if period.unit == Unit::Weeks { 7 } else { 1 }
 }
 
 fn whole_months(period: Period) -> Option<Months> {
-    period.count.checked_mul(if period.unit == Unit::Years { 12 } else { 1 }).map(Months::new)
+    u32::try_from(months(period)).ok().map(Months::new)
+}
+
+fn months(period: Period) -> u64 {
+    u64::from(period.count) * if period.unit == Unit::Years { 12 } else { 1 }
 }

@@ -59,6 +59,10 @@ impl<'d> Value<'d> {
         matches!(self.raw, DeValue::Table(_))
     }
 
+    pub fn is_list(&self) -> bool {
+        matches!(self.raw, DeValue::Array(_))
+    }
+
     /// Keeps this value out of every report.
     pub fn conceal(&self) {
         self.findings.conceal(&self.span);

@@ -5,7 +5,7 @@
 //! nothing, a period does.
 
 mod read;
-mod statute;
+pub mod statute;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -80,6 +80,8 @@ pub struct Name {
 pub enum Basis {
     Internal,
     Statute(String),
+    /// Several duties cover the same records; the longest one counts.
+    Statutes(Vec<String>),
 }
 
 impl Basis {
@@ -88,7 +90,17 @@ impl Basis {
     /// would be late destruction.
     #[must_use]
     pub const fn extends_past_holidays(&self) -> bool {
-        matches!(self, Self::Statute(_))
+        matches!(self, Self::Statute(_) | Self::Statutes(_))
+    }
+
+    /// The ids of the statutes that it names.
+    pub fn statutes(&self) -> impl Iterator<Item = &str> {
+        let ids: &[String] = match self {
+            Self::Internal => &[],
+            Self::Statute(id) => std::slice::from_ref(id),
+            Self::Statutes(ids) => ids,
+        };
+        ids.iter().map(String::as_str)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The shipped rules, and what each part of a policy is read as.
 
 use super::*;
+
+mod duties;
 use crate::domain::diagnostic::Report;
 
 const POLICY: &str = r#"
@@ -80,15 +82,6 @@ fn seven_days_of_notice_are_enough_and_six_are_a_warning() {
 #[test]
 fn statutes_can_be_opted_out_of() {
     assert_eq!(with("[officer]", "statutes = \"none\"\n[officer]").unwrap().statutes, None);
-}
-
-#[test]
-fn every_id_of_the_catalogue_is_a_basis() {
-    for id in statute::IDS {
-        let policy = with("\"internal\"", &format!("\"{id}\"")).unwrap();
-        assert_eq!(policy.rules[0].basis, Basis::Statute(id.to_owned()));
-    }
-    assert!(with("\"internal\"", "\"kr.ecommerce\"").is_err());
 }
 
 #[test]

@@ -3,16 +3,21 @@
 //! Each reader goes through all keys of its table before it puts a value
 //! together, so that one wrong line hides no other.
 
-use std::{collections::BTreeMap, ops::Range};
+mod example;
+mod rule;
+
+use std::ops::Range;
 
 use chrono::{NaiveDate, TimeDelta};
 
-use super::{Approval, Basis, Name, Officer, Policy, Rule, statute};
+use super::{
+    Officer, Policy, Rule,
+    statute::{self, Catalogue},
+};
 use crate::domain::{
     calendar::Counting,
     diagnostic::{Checked, Report},
-    document::{self, Findings, Table, Text, Value, optional, owned, suggest},
-    id::{EventName, RuleId},
+    document::{self, Findings, Table, Value, optional, owned},
     period::{Period, TimeSpan, Unit},
 };
 
@@ -29,8 +34,6 @@ const COUNTINGS: [(&str, Option<Counting>); 4] = [
     ("eu-1182", Some(Counting::Eu1182)),
     ("calendar", Some(Counting::Calendar)),
 ];
-
-const APPROVALS: [(&str, Option<Approval>); 2] = [("none", Some(Approval::None)), ("officer", None)];
 
 /// Reads and checks the rules file, or reports everything that is wrong with it.
 pub fn read(file: &str, text: &str) -> Result<Checked<Policy>, Report> {
@@ -52,20 +55,28 @@ struct Head {
 }
 
 fn policy(mut root: Table<'_>, findings: &Findings) -> Option<Policy> {
-    let head = root.need_table("policy", "version = \"1.0\"").map(|table| head(table, findings));
-    let officer = root.need_table("officer", "contact = \"privacy@example.com\"").map(officer);
+    let head = root.need_table("policy", "version = \"1.0\"").map(|table| (table.span(), head(table, findings)));
+    let (place, head) = head.map_or((root.span(), None), |(place, head)| (place, head));
+    let officer = root.need_table("officer", "contact = \"privacy@example.com\"").and_then(officer);
     let tables = root.tables("rule", "rule");
     if tables.as_ref().is_some_and(Vec::is_empty) {
         let hint = "add `[[rule]]`, and under it `id`, `name`, `event`, `keep` and `basis`";
         findings.missing(root.span(), "the policy has no rules", hint);
     }
-    let mut ids = BTreeMap::new();
-    let rules = tables.into_iter().flatten().map(|table| rule(table, &mut ids, findings));
-    let rules: Vec<Option<Rule>> = rules.collect();
+    let catalogue = catalogue(findings)?;
+    let compared = head.as_ref().filter(|head| head.statutes.is_some()).map(|head| head.counting);
+    let mut reader = rule::Reader::new(catalogue, compared, findings);
+    let rules: Vec<Option<Rule>> = tables.into_iter().flatten().map(|table| reader.read(table)).collect();
+    let examples = root.tables("test", "test").into_iter().flatten();
+    let examples: Vec<_> = examples.map(|table| example::read(table, findings)).collect();
     root.finish();
 
-    let head = head??;
-    Some(Policy {
+    let rules = rules.into_iter().collect::<Option<Vec<Rule>>>();
+    if let (Some(rules), Some(_)) = (&rules, compared) {
+        check_left_out(catalogue, rules, place, findings);
+    }
+    let (head, officer, rules) = (head?, officer?, rules?);
+    let policy = Policy {
         title: head.title,
         version: head.version,
         announced: head.announced,
@@ -76,9 +87,29 @@ fn policy(mut root: Table<'_>, findings: &Findings) -> Option<Policy> {
         cooling_off: head.cooling_off,
         statutes: head.statutes,
         holidays: head.holidays,
-        officer: officer??,
-        rules: rules.into_iter().collect::<Option<Vec<Rule>>>()?,
-    })
+        officer,
+        rules,
+    };
+    example::check(&policy, examples.into_iter().collect::<Option<Vec<_>>>()?, findings);
+    Some(policy)
+}
+
+/// The duties that a basis may name.
+fn catalogue(findings: &Findings) -> Option<&'static Catalogue> {
+    let broken = |error: &statute::NotACatalogue| {
+        findings.error(0..0, error.to_string(), "this program is damaged; install it again");
+    };
+    Catalogue::korea().inspect_err(|error| broken(error)).ok()
+}
+
+/// Names the duties that stand beside those the rules cite, and that no rule
+/// carries out.
+fn check_left_out(catalogue: &Catalogue, rules: &[Rule], place: Range<usize>, findings: &Findings) {
+    let cited: Vec<&str> = rules.iter().flat_map(|rule| rule.basis.statutes()).collect();
+    for duty in statute::left_out(catalogue, &cited) {
+        let (message, hint) = statute::nothing_keeps(duty);
+        findings.warning(place.clone(), message, hint);
+    }
 }
 
 fn head(mut table: Table<'_>, findings: &Findings) -> Option<Head> {
@@ -180,94 +211,4 @@ fn officer(mut table: Table<'_>) -> Option<Officer> {
     let contact = table.need("contact", "contact = \"privacy@example.com\"").and_then(|value| value.text());
     table.finish();
     Some(Officer { title: owned(title?), contact: owned(contact?) })
-}
-
-/// Reads one rule. `ids` are those of the rules before it, with their lines.
-fn rule<'d>(mut table: Table<'d>, ids: &mut BTreeMap<&'d str, usize>, findings: &Findings) -> Option<Rule> {
-    let id = table.need("id", "id = \"member\"").and_then(|value| rule_id(&value, ids, findings));
-    let name =
-        table.need("name", "name = { ko = \"회원 정보\", en = \"Member account\" }").and_then(|value| name(&value));
-    let event = table.need("event", "event = \"withdrawal\"").and_then(|value| event(value.line()?, findings));
-    let keep = table.need("keep", "keep = \"5 years\"").and_then(|value| value.period());
-    let separate_on = optional(table.take("separate_on"), Vec::new(), |value| separate_on(value, findings));
-    let basis = table.need("basis", "basis = \"internal\"").and_then(|value| basis(&value));
-    let reason = optional(table.take("reason"), None, |value| value.text().map(Some));
-    let clause = optional(table.take("clause"), None, |value| value.text().map(Some));
-    let approval = optional(table.take("approval"), Approval::None, |value| value.choice(&APPROVALS));
-    table.finish();
-
-    Some(Rule {
-        id: id?,
-        name: name?,
-        event: event?,
-        keep: keep?,
-        separate_on: separate_on?,
-        basis: basis?,
-        reason: reason?.map(owned),
-        clause: clause?.map(owned),
-        approval: approval?,
-    })
-}
-
-fn rule_id<'d>(value: &Value<'d>, ids: &mut BTreeMap<&'d str, usize>, findings: &Findings) -> Option<RuleId> {
-    let id = *value.line()?.get_ref();
-    let mut letters = id.chars();
-    let is_id = letters.next().is_some_and(|first| first.is_ascii_lowercase())
-        && letters.all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-');
-    if !is_id {
-        let hint =
-            "an id starts with a letter and holds small letters a-z, digits and hyphens, such as `identity-check`";
-        return value.refuse(format!("`{id}` cannot be the id of a rule"), hint);
-    }
-    if let Some(line) = ids.get(id) {
-        let hint = format!("the first one is on line {line}; every rule needs an id of its own");
-        return value.refuse(format!("rule `{id}` is there twice"), hint);
-    }
-    ids.insert(id, findings.line_of(value.span().start));
-    Some(id.into())
-}
-
-fn name(value: &Value<'_>) -> Option<Name> {
-    if !value.is_table() {
-        let hint = "write both languages: `name = { ko = \"회원 정보\", en = \"Member account\" }`";
-        return value.refuse("a rule has a Korean and an English name", hint);
-    }
-    let mut table = value.table()?;
-    let ko = table.need("ko", "ko = \"회원 정보\"").and_then(|value| value.text());
-    let en = table.need("en", "en = \"Member account\"").and_then(|value| value.text());
-    table.finish();
-    Some(Name { ko: owned(ko?), en: owned(en?) })
-}
-
-/// Events are keys of the deployment file and words of the ledger.
-fn is_event_name(text: &str) -> bool {
-    text.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '-' | '_'))
-}
-
-fn event(text: Text<'_>, findings: &Findings) -> Option<EventName> {
-    let name = *text.get_ref();
-    if !is_event_name(name) {
-        let hint = "an event is one word of letters, digits, `-` and `_`, such as `withdrawal`";
-        findings.error(text.span(), format!("`{name}` cannot be the name of an event"), hint);
-        return None;
-    }
-    Some(name.into())
-}
-
-fn separate_on(value: &Value<'_>, findings: &Findings) -> Option<Vec<EventName>> {
-    let events = value.distinct_lines()?.into_iter().map(|text| event(text?, findings));
-    events.collect::<Vec<_>>().into_iter().collect()
-}
-
-fn basis(value: &Value<'_>) -> Option<Basis> {
-    let given = *value.line()?.get_ref();
-    if given == "internal" {
-        return Some(Basis::Internal);
-    }
-    if statute::IDS.contains(&given) {
-        return Some(Basis::Statute(given.to_owned()));
-    }
-    let known: Vec<&str> = std::iter::once("internal").chain(statute::IDS).collect();
-    let hint = suggest::hint(given, &known, "a basis is one of");
-    value.refuse(format!("`{given}` is not a basis that this version knows"), hint)
 }
