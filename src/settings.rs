@@ -9,12 +9,16 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use crate::domain::{
-    deployment::{self, Deployment, Secret, Source},
-    diagnostic::{Checked, Report},
-    holiday::Holidays,
-    id::Digest,
-    policy::{self, Policy},
+use crate::{
+    adapters::engine::{Password, Place, Server},
+    domain::{
+        deployment::{self, Address, Database, Deployment, Secret, Source},
+        diagnostic::{Checked, Report},
+        holiday::Holidays,
+        id::Digest,
+        policy::{self, Policy},
+    },
+};
 };
 
 /// Both files, checked, with the folder that relative paths start from.
@@ -120,12 +124,24 @@ impl Settings {
         self.state_dir().join("lock")
     }
 
-    pub fn vault_path(&self) -> PathBuf {
-        self.sqlite_path(&self.deployment.vault_url)
+    /// Where the vault is, with its password.
+    pub fn vault_place(&self) -> Result<Place, SettingsError> {
+        self.place(&self.deployment.vault)
     }
 
-    pub fn source_path(&self, source: &Source) -> PathBuf {
-        self.sqlite_path(&source.url)
+    /// Where a source is, with its password.
+    pub fn source_place(&self, source: &Source) -> Result<Place, SettingsError> {
+        self.place(&source.database)
+    }
+
+    fn place(&self, database: &Database) -> Result<Place, SettingsError> {
+        let address = match &database.address {
+            Address::File(path) => return Ok(Place::File(self.beside(path))),
+            Address::Server(address) => address.clone(),
+        };
+        let root_certificate = address.root_certificate.as_deref().map(|path| self.beside(path));
+        let password = database.password.as_ref().map(|secret| self.password(secret)).transpose()?;
+        Ok(Place::Server(Server { address, root_certificate, password }))
     }
 
     /// A path of the deployment file, which starts from the folder of that file.
@@ -133,24 +149,35 @@ impl Settings {
         self.base.join(path)
     }
 
-    /// `sqlite://shop.db` is beside the configuration, `sqlite:///srv/shop.db` is
-    /// absolute.
-    fn sqlite_path(&self, url: &str) -> PathBuf {
-        self.base.join(url.trim_start_matches("sqlite://"))
-    }
-
     /// A vault in its source's own file would be destroyed with it, and a mistake
-    /// in either would reach the other.
+    /// in either would reach the other. Servers were compared when the file was
+    /// read.
     fn refuse_shared_file(&self) -> Result<(), SettingsError> {
-        let vault = self.vault_path();
-        let shared = self.deployment.sources.iter().find(|source| same_file(&vault, &self.source_path(source)));
-        shared.map_or(Ok(()), |source| {
+        let Address::File(vault) = &self.deployment.vault.address else { return Ok(()) };
+        let vault = self.beside(vault);
+        let in_vault = |source: &&Source| match &source.database.address {
+            Address::File(path) => same_file(&vault, &self.beside(path)),
+            Address::Server(_) => false,
+        };
+        self.deployment.sources.iter().find(in_vault).map_or(Ok(()), |source| {
             Err(SettingsError::Place(format!(
                 "the vault and source {} are the same file, {}; hint: give [vault] url a file of its own",
                 source.name,
                 vault.display()
             )))
         })
+    }
+
+    /// A password, without the line end that files and editors leave behind it.
+    fn password(&self, secret: &Secret) -> Result<Password, SettingsError> {
+        let bytes = self.secret(secret)?;
+        let line = bytes.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line)).unwrap_or(&bytes);
+        let refuse = |reason: &str| SettingsError::Secret { what: "password".to_owned(), reason: reason.to_owned() };
+        let text = std::str::from_utf8(line).map_err(|_| refuse("it is not UTF-8"))?;
+        if text.is_empty() || text.contains(char::is_control) {
+            return Err(refuse("it must be one line of text"));
+        }
+        Ok(Password::new(Zeroizing::new(text.to_owned())))
     }
 
     /// The bytes behind a reference.

@@ -14,7 +14,7 @@ use std::{
 
 use retentiond::domain::{
     calendar::Counting,
-    deployment::{self, Deployment, Edge, EventPlace},
+    deployment::{self, Address, Deployment, Edge, EventPlace},
     diagnostic::{Checked, Report},
     event::Column,
     policy::{self, Approval, Basis, Policy},
@@ -188,8 +188,8 @@ fn the_shipped_deployment_has_a_dataset_for_every_rule() {
     assert!(warnings.findings.is_empty(), "{warnings}");
 
     assert_eq!(deployment.sources.len(), 1);
-    assert_eq!(deployment.sources[0].url, "sqlite://shop.db");
-    assert_eq!(deployment.vault_url, "sqlite://vault.db");
+    assert_eq!(deployment.sources[0].database.address, Address::File("shop.db".to_owned()));
+    assert_eq!(deployment.vault.address, Address::File("vault.db".to_owned()));
     assert_eq!(deployment.ledger_origin, "retention.example/shop");
     assert_eq!(deployment.guards.table_share_max_ppm, 200_000);
     let tables: Vec<(&str, &str)> =

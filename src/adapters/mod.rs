@@ -2,8 +2,10 @@
 
 pub mod clock;
 pub mod durable;
+pub mod engine;
 pub mod keyring;
 pub mod ledger;
+pub mod postgres;
 pub mod process;
 mod sql;
 pub mod sqlite;

@@ -84,7 +84,7 @@ fn horizon(settings: &Settings, now: DateTime<Utc>) -> Result<Option<Finding>, C
 }
 
 async fn databases(settings: &Settings, findings: &mut Vec<Finding>) -> Result<Exit, CommandError> {
-    let mut sources = open::scans(settings).await;
+    let mut sources = open::scans(settings).await?;
     let mut exit = Exit::Done;
     for dataset in &settings.deployment.datasets {
         let datasets = settings.deployment.datasets.iter();

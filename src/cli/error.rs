@@ -49,6 +49,7 @@ ends_with!(SourceError, |error| match error {
 });
 ends_with!(VaultError, |error| match error {
     VaultError::Unreachable { .. } => Exit::Unreachable,
+    VaultError::Locked { .. } => Exit::Locked,
     VaultError::Foreign { .. } => Exit::StateUnknown,
     VaultError::Full { .. } | VaultError::Engine { .. } => Exit::Failed,
 });

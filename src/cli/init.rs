@@ -10,9 +10,9 @@ use crate::{
     adapters::{
         clock::AnyClock,
         durable,
+        engine::{AnyVault, Identity, Place},
         keyring::{FileKeyring, kek::Kek},
         ledger::{FileLedger, signing_key, verifier_key},
-        vault::SqliteVault,
     },
     domain::{
         ledger::event::Event,
@@ -29,7 +29,7 @@ pub async fn init(cli: &Cli, args: &InitArgs) -> Result<Exit, CommandError> {
     }
     let clock = open::reading_clock(cli, &settings)?;
     let medium = create(&settings, args.simulation, clock).await?;
-    output::data(&text(&settings, args.simulation))?;
+    output::data(&text(&settings, &settings.vault_place()?, args.simulation))?;
     if medium.verdict != Verdict::Pass {
         for reason in &medium.reasons {
             output::note(&format!("note: destructions will end with UNKNOWN: {reason}"))?;
@@ -42,7 +42,7 @@ pub async fn init(cli: &Cli, args: &InitArgs) -> Result<Exit, CommandError> {
 /// parts that the next command names, never a store that looks whole. Returns
 /// what the anchor's medium can promise.
 pub async fn create(settings: &Settings, simulation: bool, clock: AnyClock) -> Result<Finding, CommandError> {
-    open::nothing_yet(settings)?;
+    open::nothing_yet(settings).await?;
     durable::ensure_dir_private(&settings.state_dir())?;
     let _lock = open::lock(&settings.lock_file())?;
     let origin = &settings.deployment.ledger_origin;
@@ -63,20 +63,21 @@ pub async fn create(settings: &Settings, simulation: bool, clock: AnyClock) -> R
     let ledger =
         FileLedger::create(&settings.ledger_dir(), origin, signing_key, context, clock, vec![opened, adopted])?;
     let deployment = verifier_key(&settings.ledger_dir())?;
-    let mut vault = SqliteVault::create(&settings.vault_path(), origin, simulation, &deployment).await?;
+    let identity = Identity { origin, deployment: &deployment };
+    let mut vault = AnyVault::create(&settings.vault_place()?, identity, simulation).await?;
     vault.remember_head(&ledger.head()).await?;
     vault.close().await?;
     tracing::info!(at = %clock.read(), "vault, keystore and ledger made");
     Ok(keyring.medium()?)
 }
 
-fn text(settings: &Settings, simulation: bool) -> String {
+fn text(settings: &Settings, vault: &Place, simulation: bool) -> String {
     let kek = match &settings.deployment.keys.kek {
         Some(_) => "as configured in [keys]".to_owned(),
         None => format!("{} (keep a copy elsewhere)", settings.kek_file().display()),
     };
     let mut lines = vec![
-        format!("vault     {}", settings.vault_path().display()),
+        format!("vault     {vault}"),
         format!("keystore  {}", settings.keyring_dir().display()),
         format!("ledger    {} (verifier key: ledger.vkey)", settings.ledger_dir().display()),
         format!("kek       {kek}"),

@@ -52,7 +52,7 @@ async fn make(
     clock: &impl crate::ports::Clock,
     rule: Option<&RuleId>,
 ) -> Result<Planned, CommandError> {
-    let mut sources = open::scans(settings).await;
+    let mut sources = open::scans(settings).await?;
     let book = open::rulebook(settings, reading.simulation());
     let buckets = reading.buckets().await?;
     Ok(make_plan(&book, &mut sources, &buckets, &reading.history(), clock.read(), rule).await?)

@@ -29,7 +29,7 @@ pub async fn restore(cli: &Cli, args: &RestoreArgs) -> Result<Exit, CommandError
     let rule = args.rule.as_deref().map(|id| open::rule(&settings, id)).transpose()?;
     let (by, locator) = target(args)?;
     let mut writing = open::writing(cli, &settings).await?;
-    let mut sources = open::sources(&settings).await;
+    let mut sources = open::sources(&settings).await?;
     let book = open::rulebook(&settings, writing.simulation);
     let now = writing.clock.read();
     doubt(&book, &mut writing.custody, now, &[])?;

@@ -21,7 +21,7 @@ pub async fn run(cli: &Cli, args: &RunArgs) -> Result<Exit, CommandError> {
     let rule = args.rule.as_deref().map(|id| open::rule(&settings, id)).transpose()?;
     let accepted: Vec<Guard> = args.accept_guard.iter().map(|name| guard(*name)).collect();
     let mut writing = open::writing(cli, &settings).await?;
-    let mut sources = open::sources(&settings).await;
+    let mut sources = open::sources(&settings).await?;
     let book = open::rulebook(&settings, writing.simulation);
     let instructions =
         Instructions { rule: rule.as_ref(), reviewed: reviewed.as_ref(), accepted: &accepted, by: args.by.as_deref() };

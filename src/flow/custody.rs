@@ -54,7 +54,7 @@ impl From<SourceError> for Failure {
 impl From<VaultError> for Failure {
     fn from(error: VaultError) -> Self {
         match error {
-            VaultError::Unreachable { .. } => Self::Unreachable(error.to_string()),
+            VaultError::Unreachable { .. } | VaultError::Locked { .. } => Self::Unreachable(error.to_string()),
             VaultError::Full { .. } | VaultError::Engine { .. } => Self::Rule(error.to_string()),
             VaultError::Foreign { .. } => Self::StateUnknown(error.to_string()),
         }

@@ -23,6 +23,8 @@ pub enum VaultError {
     Full { reason: String },
     #[error("the vault refused: {reason}")]
     Engine { reason: String },
+    #[error("another retentiond is at work in the vault: {reason}")]
+    Locked { reason: String },
     /// The vault is not what the ledger and the keystore say it is.
     #[error("the vault is not the one this ledger describes: {reason}")]
     Foreign { reason: String },

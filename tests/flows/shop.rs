@@ -6,8 +6,8 @@ use chrono::{NaiveDate, TimeDelta};
 use retentiond::domain::{
     calendar::Counting,
     deployment::{
-        Child, Dataset, Deployment, Edge, EventPlace, Guards, Keys, Limits, Missed, Mode, Schedule, VerifyLevel,
-        WipeLevel,
+        Address, Child, Dataset, Deployment, Edge, EventPlace, Guards, Keys, Limits, Missed, Mode, Schedule,
+        VerifyLevel, WipeLevel,
     },
     event::{Column, EventColumn, Format},
     id::SourceName,
@@ -117,8 +117,7 @@ pub fn deployment() -> Deployment {
         policy: String::new(),
         state_dir: String::new(),
         sources: Vec::new(),
-        vault_url: String::new(),
-        vault_password: None,
+        vault: retentiond::domain::deployment::Database { address: Address::File(String::new()), password: None },
         keys: Keys { kek: None },
         ledger_origin: "example.org/shop".to_owned(),
         schedule: Schedule { cycle: None, missed: Missed::RunOnce, window: None, jitter: zero },

@@ -85,7 +85,7 @@ impl Stage {
     }
 
     pub fn vault(&self) -> PathBuf {
-        self.settings.vault_path()
+        self.dir.join("vault.db")
     }
 
     pub fn ledger_dir(&self) -> PathBuf {
@@ -98,7 +98,7 @@ impl Stage {
 
     pub async fn plan(&self) -> Result<Plan, CommandError> {
         let mut reading = open::reading(&self.settings).await?;
-        let mut sources = open::scans(&self.settings).await;
+        let mut sources = open::scans(&self.settings).await?;
         let book = open::rulebook(&self.settings, reading.simulation());
         let buckets = reading.buckets().await?;
         let now = open::now(&self.clock);
@@ -112,7 +112,7 @@ impl Stage {
 
     pub async fn cycle(&self, cycle: Cycle<'_>) -> Result<Report, CommandError> {
         let mut writing = open::writing_at(&self.settings, self.clock).await?;
-        let mut sources = open::sources(&self.settings).await;
+        let mut sources = open::sources(&self.settings).await?;
         let book = open::rulebook(&self.settings, writing.simulation);
         let by = cycle.reviewed.map(|_| "demo");
         let instructions = Instructions { rule: None, reviewed: cycle.reviewed, accepted: cycle.accepted, by };
@@ -124,7 +124,7 @@ impl Stage {
 
     pub async fn restore(&self, member: u64) -> Result<Restored, CommandError> {
         let mut writing = open::writing_at(&self.settings, self.clock).await?;
-        let mut sources = open::sources(&self.settings).await;
+        let mut sources = open::sources(&self.settings).await?;
         let book = open::rulebook(&self.settings, writing.simulation);
         let subject = member.to_string();
         let request = Request {

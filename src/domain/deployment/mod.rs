@@ -4,6 +4,7 @@
 //! Paths and URLs stay as they were written; `settings` resolves them against
 //! the folder of the file.
 
+mod address;
 mod dataset;
 mod read;
 mod window;
@@ -17,6 +18,7 @@ use super::{
     period::{Period, TimeSpan},
 };
 
+pub use address::{Address, Engine, Host, NotAnAddress, SCHEMES, ServerAddress};
 pub use dataset::{Child, Dataset, Edge, EventPlace, Mode, VerifyLevel, WipeLevel};
 pub use read::{policy_path, read};
 pub use window::{NotAWindow, WeeklyWindow, Window};
@@ -26,8 +28,7 @@ pub struct Deployment {
     pub policy: String,
     pub state_dir: String,
     pub sources: Vec<Source>,
-    pub vault_url: String,
-    pub vault_password: Option<Secret>,
+    pub vault: Database,
     pub keys: Keys,
     /// The origin line of the ledger, such as `retention.example/shop`.
     pub ledger_origin: String,
@@ -40,13 +41,19 @@ pub struct Deployment {
 #[derive(Debug, Clone)]
 pub struct Source {
     pub name: SourceName,
-    pub url: String,
-    pub password: Option<Secret>,
+    pub database: Database,
     pub medium: Medium,
     /// When a rewrite may lock; in the policy's time zone.
     pub maintenance_window: Option<WeeklyWindow>,
     /// How long backups of this source live.
     pub backups_kept: Option<Period>,
+}
+
+/// A database's address, and where the password for it is found.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub address: Address,
+    pub password: Option<Secret>,
 }
 
 /// Where a secret is found; the secret itself never stands in a file of ours.

@@ -39,7 +39,8 @@ fn deployment(mut root: Table<'_>, rules: Option<&Policy>, findings: &Findings) 
     let policy = root.need("policy", "policy = \"../retention-rules.toml\"").and_then(|value| value.line());
     let state_dir = root.need("state_dir", "state_dir = \"/var/lib/retentiond\"").and_then(|value| value.line());
     let sources = source::sources(&mut root, findings);
-    let vault = root.need_table("vault", "url = \"sqlite://vault.db\"").map(|table| source::vault(table, findings));
+    let vault = root.need_table("vault", "url = \"sqlite://vault.db\"");
+    let vault = vault.map(|table| source::vault(table, sources.all.as_deref().unwrap_or_default(), findings));
     let ledger = root.need_table("ledger", "origin = \"retention.example/shop\"");
     let ledger_origin = ledger.and_then(operation::ledger_origin);
     let keys = operation::keys(&mut root);
@@ -54,8 +55,7 @@ fn deployment(mut root: Table<'_>, rules: Option<&Policy>, findings: &Findings) 
         policy: owned(policy?),
         state_dir: owned(state_dir?),
         sources: sources.all?,
-        vault_url: vault.url,
-        vault_password: vault.password,
+        vault,
         keys: keys?,
         ledger_origin: ledger_origin?,
         schedule: schedule?,

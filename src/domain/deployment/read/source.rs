@@ -1,9 +1,9 @@
 //! Databases: `[[source]]`, `[vault]`, their addresses and secrets.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use crate::domain::{
-    deployment::{Medium, Secret, Source},
+    deployment::{Address, Database, Medium, SCHEMES, Secret, ServerAddress, Source},
     document::{Findings, Table, Text, Value, optional, owned, suggest},
     id::SourceName,
 };
@@ -20,11 +20,6 @@ pub struct Sources<'d> {
     pub all: Option<Vec<Source>>,
     /// `None` where the name of one could not be read.
     pub names: Option<Vec<&'d str>>,
-}
-
-pub struct Vault {
-    pub url: String,
-    pub password: Option<Secret>,
 }
 
 pub fn sources<'d>(root: &mut Table<'d>, findings: &Findings) -> Sources<'d> {
@@ -49,8 +44,7 @@ fn source<'d>(
 ) -> (Option<&'d str>, Option<Source>) {
     let name = table.need("name", "name = \"shop\"").and_then(|value| value.line());
     let unique = name.as_ref().and_then(|name| unique_name(name, lines, findings));
-    let url = table.need("url", "url = \"sqlite://shop.db\"").and_then(|value| url(&value));
-    let password = password(&mut table, findings);
+    let database = database(&mut table, "url = \"sqlite://shop.db\"", findings).map(|(database, _)| database);
     let medium = optional(table.take("medium"), Medium::Unknown, |value| value.choice(&MEDIA));
     let maintenance_window = table.take_table("maintenance").map(|mut maintenance| {
         let window = optional(maintenance.take("window"), None, |value| weekly_window(value).map(Some));
@@ -66,8 +60,7 @@ fn source<'d>(
     let source = || {
         Some(Source {
             name: unique?,
-            url: url?,
-            password: password?,
+            database: database?,
             medium: medium?,
             maintenance_window: maintenance_window.unwrap_or(Some(None))?,
             backups_kept: backups_kept.unwrap_or(Some(None))?,
@@ -87,11 +80,36 @@ fn unique_name<'d>(name: &Text<'d>, lines: &mut BTreeMap<&'d str, usize>, findin
     Some(text.into())
 }
 
-pub fn vault(mut table: Table<'_>, findings: &Findings) -> Option<Vault> {
-    let url = table.need("url", "url = \"sqlite://vault.db\"").and_then(|value| url(&value));
-    let password = password(&mut table, findings);
+/// The vault's database, which must be no source's.
+pub fn vault(mut table: Table<'_>, sources: &[Source], findings: &Findings) -> Option<Database> {
+    let read = database(&mut table, "url = \"sqlite://vault.db\"", findings);
     table.finish();
-    Some(Vault { url: url?, password: password? })
+    let (vault, span) = read?;
+    let Address::Server(place) = &vault.address else { return Some(vault) };
+    for source in sources {
+        let Address::Server(other) = &source.database.address else { continue };
+        if place.same_database(other) {
+            let message = format!("the vault and source `{}` are the same database", source.name);
+            let hint = "give the vault a database of its own, best on a server of its own";
+            findings.error(span, message, hint);
+            return None;
+        }
+        if place.same_server(other) {
+            let message = format!("the vault and source `{}` are on the same server", source.name);
+            let hint = "put the vault on another server: whoever administers or loses this one has both";
+            findings.warning(span.clone(), message, hint);
+        }
+    }
+    Some(vault)
+}
+
+/// A database with the place of its URL.
+fn database(table: &mut Table<'_>, example: &str, findings: &Findings) -> Option<(Database, Range<usize>)> {
+    let value = table.need("url", example);
+    let span = value.as_ref().map(Value::span);
+    let address = value.and_then(|value| address(&value));
+    let password = password(table, address.as_ref(), findings);
+    Some((Database { address: address?, password: password? }, span?))
 }
 
 fn weekly_window(value: &Value<'_>) -> Option<crate::domain::deployment::WeeklyWindow> {
@@ -103,7 +121,7 @@ fn weekly_window(value: &Value<'_>) -> Option<crate::domain::deployment::WeeklyW
 
 /// The address of a database this version can open. What is refused is never
 /// repeated: it may hold a password.
-fn url(value: &Value<'_>) -> Option<String> {
+fn address(value: &Value<'_>) -> Option<Address> {
     let text = value.line()?;
     let written = *text.get_ref();
     let no_secret = check_no_password(value, written);
@@ -116,6 +134,12 @@ fn url(value: &Value<'_>) -> Option<String> {
         return value
             .refuse(format!("`{scheme}://` is not supported by this version yet: it supports SQLite only"), hint);
     }
+    if let Some((_, engine)) = SCHEMES.iter().find(|(known, _)| *known == scheme) {
+        no_secret?;
+        let server = ServerAddress::parse(*engine, rest);
+        return server
+            .map_or_else(|wrong| value.refuse(wrong.message, wrong.hint), |server| Some(Address::Server(server)));
+    }
     if scheme != "sqlite" {
         let hint = suggest::hint(scheme, &["sqlite"], "this version knows");
         return value.refuse(format!("`{scheme}` is not a kind of database that is known here"), hint);
@@ -123,7 +147,7 @@ fn url(value: &Value<'_>) -> Option<String> {
     if rest.split('?').next().is_none_or(str::is_empty) {
         return value.refuse(format!("`{}` names no file", value.key()), "write its path behind `sqlite://`");
     }
-    no_secret.map(|()| owned(text))
+    no_secret.map(|()| Address::File(rest.to_owned()))
 }
 
 fn check_no_password(value: &Value<'_>, written: &str) -> Option<()> {
@@ -142,11 +166,13 @@ fn check_no_password(value: &Value<'_>, written: &str) -> Option<()> {
     Some(())
 }
 
-fn password(table: &mut Table<'_>, findings: &Findings) -> Option<Option<Secret>> {
+fn password(table: &mut Table<'_>, address: Option<&Address>, findings: &Findings) -> Option<Option<Secret>> {
     optional(table.take("password"), None, |value| {
         let secret = secret(value)?;
-        let hint = "remove the line; what protects the database are the permissions of its file";
-        findings.warning(value.span(), "a password for SQLite is never used", hint);
+        if matches!(address, Some(Address::File(_))) {
+            let hint = "remove the line; what protects the database are the permissions of its file";
+            findings.warning(value.span(), "a password for SQLite is never used", hint);
+        }
         Some(Some(secret))
     })
 }

@@ -37,8 +37,3 @@ pub fn from_sqlite(error: sqlx::Error) -> VaultError {
         None => VaultError::Engine { reason },
     }
 }
-
-/// The vault holds something that no vault of ours would.
-pub fn unreadable(what: &'static str) -> VaultError {
-    VaultError::Foreign { reason: format!("it holds {what} that cannot be read") }
-}

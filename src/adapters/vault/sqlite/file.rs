@@ -15,20 +15,11 @@ use sqlx::{
 };
 
 use super::{
-    failure::{from_sqlite, unreadable},
+    super::contents::{self, META_HEAD},
+    failure::from_sqlite,
     schema,
 };
 use crate::{domain::ledger::Head, ports::VaultError};
-
-/// The format this code reads and writes.
-const FORMAT: &str = "retentiond/vault@v1";
-
-const META_FORMAT: &str = "format";
-const META_ORIGIN: &str = "origin";
-const META_DEPLOYMENT: &str = "deployment";
-const META_SIMULATION: &str = "simulation";
-/// Size and root of the newest ledger head.
-const META_HEAD: &str = "ledger-head";
 
 /// Measured with bodies of 1 KiB to 1 MiB: 16 KiB stored and deleted faster than
 /// 4 and 8 KiB, wasted less of the file, and larger pages gained nothing.
@@ -103,12 +94,7 @@ impl VaultFile {
             schema::execute(&mut connection, statement).await?;
         }
         schema::execute(&mut connection, schema::APPLICATION_ID_SET).await?;
-        for (key, value) in [
-            (META_FORMAT, FORMAT),
-            (META_ORIGIN, &self.origin),
-            (META_DEPLOYMENT, &self.deployment_id),
-            (META_SIMULATION, if simulation { "true" } else { "false" }),
-        ] {
+        for (key, value) in contents::meta(&self.origin, &self.deployment_id, simulation) {
             put_meta(&mut connection, key, value).await?;
         }
         schema::execute(&mut connection, schema::COMMIT).await?;
@@ -169,29 +155,14 @@ impl VaultFile {
     }
 
     async fn recognise(&self, connection: &mut SqliteConnection) -> Result<bool, VaultError> {
-        let foreign = |reason: &str| Err(VaultError::Foreign { reason: reason.to_owned() });
         let id: i32 =
             sqlx::query_scalar(schema::APPLICATION_ID_GET).fetch_one(&mut *connection).await.map_err(from_sqlite)?;
         if id != schema::APPLICATION_ID {
-            return foreign("the file is not a vault");
+            return Err(VaultError::Foreign { reason: "the file is not a vault".to_owned() });
         }
         let meta: Vec<(String, String)> =
             sqlx::query_as(schema::META_ALL).fetch_all(&mut *connection).await.map_err(from_sqlite)?;
-        let value = |key| meta.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str());
-        if value(META_FORMAT) != Some(FORMAT) {
-            return foreign("it has another format version");
-        }
-        if value(META_ORIGIN) != Some(&self.origin) {
-            return foreign("it belongs to another ledger origin");
-        }
-        if value(META_DEPLOYMENT) != Some(&self.deployment_id) {
-            return foreign("it belongs to another deployment");
-        }
-        match value(META_SIMULATION) {
-            Some("true") => Ok(true),
-            Some("false") => Ok(false),
-            _ => foreign("it does not say whether it is a simulation"),
-        }
+        contents::recognise(&meta, &self.origin, &self.deployment_id)
     }
 }
 
@@ -231,26 +202,14 @@ async fn put_meta(connection: &mut SqliteConnection, key: &str, value: &str) -> 
 pub async fn remembered_head(connection: &mut SqliteConnection) -> Result<Option<Head>, VaultError> {
     let text: Option<String> =
         sqlx::query_scalar(schema::META_GET).bind(META_HEAD).fetch_optional(connection).await.map_err(from_sqlite)?;
-    let Some(text) = text else { return Ok(None) };
-    let head = text.split_once(' ').and_then(|(size, root)| {
-        let (size, root) = (size.parse().ok()?, root.parse().ok()?);
-        Some(Head { size, root })
-    });
-    head.map(Some).ok_or_else(|| unreadable("a ledger head"))
+    contents::read_head(text.as_deref())
 }
 
-/// Keeps the newest head. One of the same size with another root is of another
-/// ledger.
+/// Keeps the newest head.
 pub async fn remember_head(connection: &mut SqliteConnection, head: &Head) -> Result<(), VaultError> {
-    if let Some(known) = remembered_head(connection).await? {
-        if known.size == head.size && known.root != head.root {
-            return Err(VaultError::Foreign {
-                reason: "the ledger has another root at the size it remembers".to_owned(),
-            });
-        }
-        if known.size >= head.size {
-            return Ok(());
-        }
+    let known = remembered_head(connection).await?;
+    match contents::newer_head(known, head)? {
+        Some(text) => put_meta(connection, META_HEAD, &text).await,
+        None => Ok(()),
     }
-    put_meta(connection, META_HEAD, &format!("{} {}", head.size, head.root)).await
 }

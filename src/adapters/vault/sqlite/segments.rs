@@ -1,6 +1,6 @@
 //! Segments as rows: written, read, counted, deleted.
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::{
     Row as _, Sqlite, SqliteConnection,
     query::Query,
@@ -8,7 +8,8 @@ use sqlx::{
 };
 
 use super::{
-    failure::{from_sqlite, unreadable},
+    super::contents::{self, Facts, count, no_segment, unreadable},
+    failure::from_sqlite,
     schema,
 };
 use crate::{
@@ -20,13 +21,8 @@ use crate::{
     ports::{Erased, IndexRow, VaultError},
 };
 
-/// The random salt at the start of a body (`docs/FORMAT.md`).
-const SALT_BYTES: usize = 24;
-
 pub async fn insert(connection: &mut SqliteConnection, sealed: &Sealed, now: DateTime<Utc>) -> Result<(), VaultError> {
-    // One width for all instants, so that the latest is also the greatest text.
-    let sealed_at = now.to_rfc3339_opts(SecondsFormat::Nanos, true);
-    bind(schema::INSERT, sealed)?.bind(sealed_at).execute(connection).await.map_err(from_sqlite)?;
+    bind(schema::INSERT, sealed)?.bind(contents::instant(now)).execute(connection).await.map_err(from_sqlite)?;
     Ok(())
 }
 
@@ -42,26 +38,17 @@ pub async fn replace(connection: &mut SqliteConnection, id: i64, sealed: Option<
     if removed.rows_affected() == 1 { Ok(()) } else { Err(no_segment(id)) }
 }
 
-/// Binds what a segment consists of. Its header must say the same as the columns
-/// by which it is found and counted.
+/// Binds what a segment consists of.
 fn bind(statement: &'static str, sealed: &Sealed) -> Result<Query<'static, Sqlite, SqliteArguments>, VaultError> {
-    let refuse = |reason: &str| VaultError::Engine { reason: reason.to_owned() };
-    let header: Header = read_header(&sealed.header).ok_or_else(|| refuse("a segment has no readable header"))?;
-    if header.bucket != sealed.bucket || header.batch != sealed.batch || header.records != sealed.records {
-        return Err(refuse("a segment's header contradicts the segment"));
-    }
-    let records = i64::try_from(sealed.records).map_err(|_| refuse("a segment counts too many records"))?;
-    let bytes = i64::try_from(sealed.header.len() + sealed.index.len() + sealed.body.len())
-        .map_err(|_| refuse("a segment is too large"))?;
-    let salt = sealed.body.get(..SALT_BYTES).unwrap_or(&sealed.body);
+    let facts = Facts::of(sealed)?;
     Ok(sqlx::query(statement)
-        .bind(sealed.bucket.rule.0.clone())
-        .bind(sealed.bucket.date.to_string())
-        .bind(header.dataset)
-        .bind(sealed.batch.0.clone())
-        .bind(salt.to_vec())
-        .bind(records)
-        .bind(bytes)
+        .bind(facts.rule)
+        .bind(facts.date)
+        .bind(facts.dataset)
+        .bind(facts.batch)
+        .bind(facts.salt)
+        .bind(facts.records)
+        .bind(facts.bytes)
         .bind(sealed.header.clone())
         .bind(sealed.index.clone())
         .bind(sealed.body.clone()))
@@ -94,7 +81,7 @@ pub async fn sample(connection: &mut SqliteConnection, bucket: &BucketId) -> Res
 pub async fn headers(connection: &mut SqliteConnection, bucket: &BucketId) -> Result<Vec<Header>, VaultError> {
     let statement = sqlx::query_scalar(schema::HEADERS).bind(bucket.rule.as_str()).bind(bucket.date.to_string());
     let headers: Vec<Vec<u8>> = statement.fetch_all(connection).await.map_err(from_sqlite)?;
-    headers.iter().map(|bytes| read_header(bytes).ok_or_else(|| unreadable("a header"))).collect()
+    headers.iter().map(|bytes| contents::header(bytes).ok_or_else(|| unreadable("a header"))).collect()
 }
 
 pub async fn indexes(connection: &mut SqliteConnection, rule: Option<&RuleId>) -> Result<Vec<IndexRow>, VaultError> {
@@ -129,16 +116,11 @@ pub async fn delete_buckets(connection: &mut SqliteConnection, order: &Order) ->
 pub async fn assert_none_left(connection: &mut SqliteConnection, order: &Order) -> Result<(), VaultError> {
     let statement = sqlx::query_scalar(schema::BUCKETS_LEFT).bind(order.rule().as_str()).bind(dates(order)?);
     let left: i64 = statement.fetch_one(connection).await.map_err(from_sqlite)?;
-    if left == 0 {
-        return Ok(());
-    }
-    Err(VaultError::Engine { reason: format!("{left} segments of destroyed buckets are still listed") })
+    if left == 0 { Ok(()) } else { Err(contents::still_listed(left)) }
 }
 
-/// An order is for one rule, so its buckets differ in their dates.
 fn dates(order: &Order) -> Result<String, VaultError> {
-    let dates: Vec<NaiveDate> = order.bucket_ids().map(|bucket| bucket.date).collect();
-    serde_json::to_string(&dates).map_err(|error| VaultError::Engine { reason: error.to_string() })
+    serde_json::to_string(&contents::dates(order)).map_err(|error| VaultError::Engine { reason: error.to_string() })
 }
 
 fn read_segment(row: &SqliteRow) -> Result<(i64, Sealed), VaultError> {
@@ -155,25 +137,19 @@ fn read_segment(row: &SqliteRow) -> Result<(i64, Sealed), VaultError> {
 
 fn read_facts(row: &SqliteRow) -> Result<BucketFacts, VaultError> {
     let sealed_last: String = column(row, 5)?;
-    let sealed_last = DateTime::parse_from_rfc3339(&sealed_last).map_err(|_| unreadable("a time of sealing"))?;
     Ok(BucketFacts {
         bucket: read_bucket(row, 0)?,
         segments: count(column(row, 2)?)?,
         records: count(column(row, 3)?)?,
         bytes: count(column(row, 4)?)?,
-        sealed_last: sealed_last.with_timezone(&Utc),
+        sealed_last: contents::read_instant(&sealed_last)?,
     })
 }
 
 /// Rule and date, in the columns at `first` and behind it.
 fn read_bucket(row: &SqliteRow, first: usize) -> Result<BucketId, VaultError> {
     let date: String = column(row, first + 1)?;
-    let date = date.parse().map_err(|_| unreadable("a bucket date"))?;
-    Ok(BucketId { rule: RuleId(column(row, first)?), date })
-}
-
-fn read_header(bytes: &[u8]) -> Option<Header> {
-    serde_json::from_slice(bytes).ok()
+    contents::bucket(column(row, first)?, &date)
 }
 
 fn column<'r, T>(row: &'r SqliteRow, at: usize) -> Result<T, VaultError>
@@ -181,12 +157,4 @@ where
     T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
 {
     row.try_get(at).map_err(from_sqlite)
-}
-
-fn count(value: i64) -> Result<u64, VaultError> {
-    u64::try_from(value).map_err(|_| unreadable("a count"))
-}
-
-fn no_segment(id: i64) -> VaultError {
-    VaultError::Engine { reason: format!("it has no segment {id}") }
 }

@@ -1,0 +1,268 @@
+//! One type per port over all engines, so that flows and commands need not know
+//! which engine a database is. Each call goes to the engine's own adapter;
+//! nothing is decided here.
+
+mod place;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    sqlite::{SqliteScan, SqliteSource},
+    vault::{PostgresVault, SqliteVault},
+};
+use crate::{
+    domain::{
+        census::Census,
+        deployment::{Dataset, Engine, WipeLevel},
+        destroy::{BucketFacts, KeysGone},
+        id::{BatchId, BucketId, RuleId, SourceName},
+        ledger::Head,
+        seal::SealReceipt,
+        segment::{Header, Sealed},
+        selection::{Cause, Scope},
+    },
+    ports::{
+        Batch, Erased, IndexRow, Presence, Restoration, Scan, SchemaFinding, Source, SourceError, Vault, VaultError,
+        Wiped,
+    },
+};
+
+pub use place::{Password, Place, Server};
+
+/// Hands a call on to whichever engine it is.
+macro_rules! each {
+    ($this:expr, $inner:ident => $call:expr) => {
+        match $this {
+            Self::Sqlite($inner) => $call,
+        }
+    };
+}
+
+macro_rules! each_vault {
+    ($this:expr, $inner:ident => $call:expr) => {
+        match $this {
+            Self::Sqlite($inner) => $call,
+            Self::Postgres($inner) => $call,
+        }
+    };
+}
+
+/// The read-only view of a source.
+#[derive(Debug)]
+pub enum AnyScan {
+    Sqlite(SqliteScan),
+}
+
+/// A source from which records move.
+#[derive(Debug)]
+pub enum AnySource {
+    Sqlite(SqliteSource),
+}
+
+/// The separate store.
+#[derive(Debug)]
+pub enum AnyVault {
+    Sqlite(SqliteVault),
+    Postgres(PostgresVault),
+}
+
+/// Whose vault it must be.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// The ledger's origin.
+    pub origin: &'a str,
+    /// The ledger's verifier key.
+    pub deployment: &'a str,
+}
+
+impl AnyScan {
+    /// Opens a source without the means to write to it. `lock_timeout` is how
+    /// long a lock of the application is waited for.
+    pub async fn open(name: SourceName, place: &Place, lock_timeout: Duration) -> Result<Self, SourceError> {
+        match place {
+            Place::File(path) => Ok(Self::Sqlite(SqliteScan::open(name, path, lock_timeout).await?)),
+            Place::Server(server) => Err(no_source(&name, server)),
+        }
+    }
+}
+
+impl AnySource {
+    /// Opens a source for a cycle.
+    pub async fn open(name: SourceName, place: &Place, lock_timeout: Duration) -> Result<Self, SourceError> {
+        match place {
+            Place::File(path) => Ok(Self::Sqlite(SqliteSource::open(name, path, lock_timeout).await?)),
+            Place::Server(server) => Err(no_source(&name, server)),
+        }
+    }
+}
+
+fn no_source(name: &SourceName, server: &Server) -> SourceError {
+    SourceError::Engine { reason: format!("source {name}: {} has no adapter yet", server.address.engine.scheme()) }
+}
+
+fn no_vault(server: &Server) -> VaultError {
+    VaultError::Engine { reason: format!("{} has no vault yet", server.address.engine.scheme()) }
+}
+
+impl AnyVault {
+    /// Whether there is a vault, or anything that may be one: asked of the file
+    /// system or of the server. `Unreachable` where it cannot be known.
+    pub async fn exists(place: &Place) -> Result<bool, VaultError> {
+        match place {
+            Place::File(path) => Ok(path.symlink_metadata().is_ok()),
+            Place::Server(server) if server.address.engine == Engine::Postgres => PostgresVault::exists(server).await,
+            Place::Server(server) => Err(no_vault(server)),
+        }
+    }
+
+    /// Makes a new vault. `Foreign` where there is something already.
+    pub async fn create(place: &Place, identity: Identity<'_>, simulation: bool) -> Result<Self, VaultError> {
+        let Identity { origin, deployment } = identity;
+        match place {
+            Place::File(path) => Ok(Self::Sqlite(SqliteVault::create(path, origin, simulation, deployment).await?)),
+            Place::Server(server) if server.address.engine == Engine::Postgres => {
+                Ok(Self::Postgres(PostgresVault::create(server, origin, simulation, deployment).await?))
+            }
+            Place::Server(server) => Err(no_vault(server)),
+        }
+    }
+
+    /// Opens the vault that was made for this origin and deployment, for one
+    /// writer at a time.
+    pub async fn open(place: &Place, identity: Identity<'_>) -> Result<Self, VaultError> {
+        let Identity { origin, deployment } = identity;
+        match place {
+            Place::File(path) => Ok(Self::Sqlite(SqliteVault::open(path, origin, deployment).await?)),
+            Place::Server(server) if server.address.engine == Engine::Postgres => {
+                Ok(Self::Postgres(PostgresVault::open(server, origin, deployment).await?))
+            }
+            Place::Server(server) => Err(no_vault(server)),
+        }
+    }
+
+    /// Opens it so that it cannot be written.
+    pub async fn open_read_only(place: &Place, identity: Identity<'_>) -> Result<Self, VaultError> {
+        let Identity { origin, deployment } = identity;
+        match place {
+            Place::File(path) => Ok(Self::Sqlite(SqliteVault::open_read_only(path, origin, deployment).await?)),
+            Place::Server(server) if server.address.engine == Engine::Postgres => {
+                Ok(Self::Postgres(PostgresVault::open_read_only(server, origin, deployment).await?))
+            }
+            Place::Server(server) => Err(no_vault(server)),
+        }
+    }
+
+    /// Closes it in an orderly way.
+    pub async fn close(self) -> Result<(), VaultError> {
+        each_vault!(self, vault => vault.close().await)
+    }
+}
+
+macro_rules! scans {
+    ($any:ty) => {
+        impl Scan for $any {
+            fn name(&self) -> &SourceName {
+                each!(self, scan => scan.name())
+            }
+
+            async fn inspect(
+                &mut self,
+                dataset: &Dataset,
+                all: &[&Dataset],
+            ) -> Result<Vec<SchemaFinding>, SourceError> {
+                each!(self, scan => scan.inspect(dataset, all).await)
+            }
+
+            async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
+                each!(self, scan => scan.census(dataset, scope).await)
+            }
+        }
+    };
+}
+
+scans!(AnyScan);
+scans!(AnySource);
+
+impl Source for AnySource {
+    async fn take(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        limit: u32,
+    ) -> Result<Option<Batch>, SourceError> {
+        each!(self, source => source.take(dataset, scope, cause, limit).await)
+    }
+
+    async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {
+        each!(self, source => source.commit(receipt).await)
+    }
+
+    async fn rollback(&mut self) -> Result<(), SourceError> {
+        each!(self, source => source.rollback().await)
+    }
+
+    async fn presence(&mut self, record: &Restoration<'_>) -> Result<Presence, SourceError> {
+        each!(self, source => source.presence(record).await)
+    }
+
+    async fn put_back(&mut self, records: &[Restoration<'_>]) -> Result<(), SourceError> {
+        each!(self, source => source.put_back(records).await)
+    }
+
+    async fn wipe(&mut self, tables: &[String], level: WipeLevel) -> Result<Wiped, SourceError> {
+        each!(self, source => source.wipe(tables, level).await)
+    }
+}
+
+impl Vault for AnyVault {
+    async fn store(&mut self, segments: &[Sealed], head: &Head, now: DateTime<Utc>) -> Result<(), VaultError> {
+        each_vault!(self, vault => vault.store(segments, head, now).await)
+    }
+
+    async fn batch(&mut self, batch: &BatchId) -> Result<Vec<(i64, Sealed)>, VaultError> {
+        each_vault!(self, vault => vault.batch(batch).await)
+    }
+
+    async fn drop_batch(&mut self, batch: &BatchId) -> Result<(), VaultError> {
+        each_vault!(self, vault => vault.drop_batch(batch).await)
+    }
+
+    async fn buckets(&mut self) -> Result<Vec<BucketFacts>, VaultError> {
+        each_vault!(self, vault => vault.buckets().await)
+    }
+
+    async fn sample(&mut self, bucket: &BucketId) -> Result<Option<Sealed>, VaultError> {
+        each_vault!(self, vault => vault.sample(bucket).await)
+    }
+
+    async fn headers(&mut self, bucket: &BucketId) -> Result<Vec<Header>, VaultError> {
+        each_vault!(self, vault => vault.headers(bucket).await)
+    }
+
+    async fn erase(&mut self, gone: &KeysGone) -> Result<Erased, VaultError> {
+        each_vault!(self, vault => vault.erase(gone).await)
+    }
+
+    async fn indexes(&mut self, rule: Option<&RuleId>) -> Result<Vec<IndexRow>, VaultError> {
+        each_vault!(self, vault => vault.indexes(rule).await)
+    }
+
+    async fn segment(&mut self, id: i64) -> Result<Option<Sealed>, VaultError> {
+        each_vault!(self, vault => vault.segment(id).await)
+    }
+
+    async fn replace(&mut self, changes: &[(i64, Option<Sealed>)]) -> Result<(), VaultError> {
+        each_vault!(self, vault => vault.replace(changes).await)
+    }
+
+    async fn remembered_head(&mut self) -> Result<Option<Head>, VaultError> {
+        each_vault!(self, vault => vault.remembered_head().await)
+    }
+
+    async fn remember_head(&mut self, head: &Head) -> Result<(), VaultError> {
+        each_vault!(self, vault => vault.remember_head(head).await)
+    }
+}

@@ -1,0 +1,4 @@
+//! PostgreSQL as a source.
+
+pub(in crate::adapters) mod failure;
+pub(in crate::adapters) mod session;

@@ -1,0 +1,146 @@
+//! Opens what a command needs: files first, then the lock, keys, ledger and
+//! vault, and compares what each remembers of the others. Whoever reads gets
+//! handles that cannot write.
+
+mod parts;
+mod store;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{args::Cli, error::CommandError, exit::Exit, instant, output};
+use crate::{
+    adapters::{
+        clock::{AnyClock, FixedClock, SystemClock},
+        engine::{AnyScan, AnySource},
+        keyring::kek::{Kek, KekError},
+        ledger::Context,
+    },
+    domain::{
+        calendar::Calendar,
+        deployment::Secret,
+        id::{RuleId, RunId},
+    },
+    flow::{rulebook::Rulebook, sources::Sources},
+    ports::Clock,
+    settings::{self, Settings},
+};
+
+pub use parts::nothing_yet;
+pub use store::{Reading, lock, reading, writing, writing_at};
+
+/// Loads both files and shows their warnings.
+pub fn settings(cli: &Cli) -> Result<Settings, CommandError> {
+    let settings = match settings::load(&cli.config) {
+        Ok(settings) => settings,
+        Err(settings::SettingsError::Wrong { reports }) => {
+            let texts: Vec<String> = reports.iter().map(|report| report.render(output::coloured())).collect();
+            return Err(CommandError::new(Exit::Configuration, texts.join("\n")));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    for report in &settings.warnings {
+        output::note(&report.render(output::coloured()))?;
+    }
+    Ok(settings)
+}
+
+/// The policy in force with its deployment.
+pub fn rulebook(settings: &Settings, simulation: bool) -> Rulebook<'_> {
+    Rulebook {
+        policy: &settings.policy,
+        digest: settings.digest,
+        calendar: Calendar::new(&settings.policy, &settings.holidays),
+        deployment: &settings.deployment,
+        simulation,
+    }
+}
+
+/// A rule that the command line names.
+pub fn rule(settings: &Settings, id: &str) -> Result<RuleId, CommandError> {
+    let id = RuleId::from(id);
+    if settings.policy.rule(&id).is_some() {
+        return Ok(id);
+    }
+    let known: Vec<&str> = settings.policy.rules.iter().map(|rule| rule.id.as_str()).collect();
+    Err(CommandError::new(Exit::Usage, format!("there is no rule {id}; hint: one of {}", known.join(", "))))
+}
+
+/// The clock of a command that only reads: any instant will do.
+pub fn reading_clock(cli: &Cli, settings: &Settings) -> Result<AnyClock, CommandError> {
+    Ok(match &cli.now {
+        Some(text) => AnyClock::Fixed(FixedClock(instant::parse(text, settings.policy.timezone)?)),
+        None => AnyClock::System(SystemClock),
+    })
+}
+
+/// The clock of a command that writes: `--now` is for simulations.
+pub fn writing_clock(cli: &Cli, settings: &Settings, simulation: bool) -> Result<AnyClock, CommandError> {
+    if cli.now.is_some() && !simulation {
+        let message = "--now is refused: this vault is not a simulation; hint: only `init --simulation` allows it, \
+                       and never for real data";
+        return Err(CommandError::new(Exit::Refused, message));
+    }
+    reading_clock(cli, settings)
+}
+
+/// The operator's key-encryption key.
+pub fn kek(settings: &Settings) -> Result<Kek, CommandError> {
+    let unknown = |error: KekError| CommandError::new(Exit::StateUnknown, error.to_string());
+    match &settings.deployment.keys.kek {
+        // A file of the operator's is held to the same permissions as our own.
+        Some(Secret::File(path)) => Kek::load(&settings.beside(path)).map_err(unknown),
+        Some(secret) => Kek::from_bytes(&settings.secret(secret)?).map_err(unknown),
+        None => Kek::load(&settings.kek_file()).map_err(unknown),
+    }
+}
+
+/// Who acts, for the ledger.
+pub fn context(settings: &Settings, run: &RunId) -> Context {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let account = std::env::var("USER").unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()));
+    Context { run: run.clone(), policy: settings.digest, actor: account, host }
+}
+
+pub fn fresh_run() -> RunId {
+    RunId(Uuid::now_v7().to_string())
+}
+
+/// How long a source may keep a cycle waiting for its lock. The file was checked
+/// to hold no negative span.
+fn lock_timeout(settings: &Settings) -> Duration {
+    settings.deployment.limits.lock_timeout.0.to_std().unwrap_or(Duration::ZERO)
+}
+
+/// Opens every source so that it cannot be written. One that does not answer
+/// takes only its own rules with it.
+pub async fn scans(settings: &Settings) -> Result<Sources<AnyScan>, CommandError> {
+    let mut sources = Sources::default();
+    for source in &settings.deployment.sources {
+        let place = settings.source_place(source)?;
+        sources.add(source.name.clone(), AnyScan::open(source.name.clone(), &place, lock_timeout(settings)).await);
+    }
+    Ok(sources)
+}
+
+/// Opens every source for a cycle.
+pub async fn sources(settings: &Settings) -> Result<Sources<AnySource>, CommandError> {
+    let mut sources = Sources::default();
+    for source in &settings.deployment.sources {
+        let place = settings.source_place(source)?;
+        sources.add(source.name.clone(), AnySource::open(source.name.clone(), &place, lock_timeout(settings)).await);
+    }
+    Ok(sources)
+}
+
+/// The instant of a clock, in the policy's zone, for people.
+pub fn local(instant: DateTime<Utc>, settings: &Settings) -> String {
+    instant.with_timezone(&settings.policy.timezone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+/// Reads a command's clock once.
+pub fn now(clock: &AnyClock) -> DateTime<Utc> {
+    clock.read()
+}
