@@ -19,7 +19,6 @@ use crate::{
         policy::{self, Policy},
     },
 };
-};
 
 /// Both files, checked, with the folder that relative paths start from.
 #[derive(Debug)]

@@ -8,6 +8,8 @@ mod mariadb;
 #[cfg(test)]
 mod places;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 #[path = "../servers/mod.rs"]
@@ -23,6 +25,14 @@ macro_rules! on_every_engine {
                 #[tokio::test]
                 async fn $scenario() {
                     super::scenarios::$scenario(&super::places::Sqlite::new()).await;
+                }
+            )*
+        }
+        mod on_postgres {
+            $(
+                #[tokio::test]
+                async fn $scenario() {
+                    super::scenarios::$scenario(&super::places::Postgres::new()).await;
                 }
             )*
         }

@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use retentiond::{
-    adapters::vault::{MySqlVault, SqliteVault},
+    adapters::{
+        engine::Server,
+        vault::{MySqlVault, PostgresVault, SqliteVault},
+    },
+    domain::deployment::{Engine, ServerAddress},
     ports::{Vault, VaultError},
 };
 use sqlx::{Connection as _, SqliteConnection, mysql::MySqlConnectOptions};
@@ -109,5 +113,54 @@ impl Place for MariaDb {
 
     fn change_format(&self, format: &str) -> String {
         format!("UPDATE meta SET value = '{format}' WHERE name = 'format'")
+    }
+}
+
+pub struct Postgres {
+    pub database: Database<'static>,
+}
+
+impl Postgres {
+    pub fn new() -> Self {
+        Self { database: servers::postgres().database() }
+    }
+
+    pub fn server(&self) -> Server {
+        server_of(&self.database.url())
+    }
+}
+
+/// What the adapter is given for a URL.
+pub fn server_of(url: &str) -> Server {
+    let rest = url.split_once("://").unwrap().1;
+    let address = ServerAddress::parse(Engine::Postgres, rest).unwrap();
+    Server { address, root_certificate: None, password: None }
+}
+
+impl Place for Postgres {
+    type Store = PostgresVault;
+
+    async fn create(&self, origin: &str, simulation: bool, deployment: &str) -> Result<PostgresVault, VaultError> {
+        PostgresVault::create(&self.server(), origin, simulation, deployment).await
+    }
+
+    async fn open(&self, origin: &str, deployment: &str) -> Result<PostgresVault, VaultError> {
+        PostgresVault::open(&self.server(), origin, deployment).await
+    }
+
+    async fn open_read_only(&self, origin: &str, deployment: &str) -> Result<PostgresVault, VaultError> {
+        PostgresVault::open_read_only(&self.server(), origin, deployment).await
+    }
+
+    fn is_simulation(&self, vault: &PostgresVault) -> bool {
+        vault.simulation()
+    }
+
+    async fn run(&self, sql: &str) {
+        self.database.run(sql);
+    }
+
+    fn change_format(&self, format: &str) -> String {
+        format!("UPDATE retentiond.meta SET value = '{format}' WHERE key = 'format'")
     }
 }

@@ -73,10 +73,9 @@ impl PostgresVault {
         deployment_id: &str,
     ) -> Result<Self, VaultError> {
         let mut session = connect(server).await?;
+        refuse_another(&mut session).await?;
         schema(&mut session, schema::LOCK).await.map_err(locked)?;
-        if tables(&mut session).await? > 0 {
-            return Err(VaultError::Foreign { reason: "the database has a vault already".to_owned() });
-        }
+        refuse_another(&mut session).await?;
         schema(&mut session, schema::BEGIN).await.map_err(from_postgres)?;
         let there = sqlx::query_scalar(schema::SCHEMA_THERE).fetch_one(&mut session).await;
         if !there.map_err(from_postgres)? {
@@ -136,10 +135,7 @@ impl PostgresVault {
     /// Opens a session and checks that this is the vault it should be.
     async fn connect(&self) -> Result<(PgConnection, bool), VaultError> {
         let mut session = connect(&self.server).await?;
-        match self.access {
-            Access::Read => schema(&mut session, schema::READ_ONLY).await.map_err(from_postgres)?,
-            Access::Write => schema(&mut session, schema::LOCK).await.map_err(locked)?,
-        }
+        schema(&mut session, schema::SAFE).await.map_err(from_postgres)?;
         if tables(&mut session).await? == 0 {
             let reason = "the database has no vault; hint: see that [vault] url names the right one".to_owned();
             return Err(VaultError::Unreachable { reason });
@@ -147,9 +143,12 @@ impl PostgresVault {
         let meta = sqlx::query_as(schema::META_ALL).fetch_all(&mut session).await;
         let meta: Vec<(String, String)> = meta.map_err(from_postgres)?;
         let simulation = contents::recognise(&meta, &self.origin, &self.deployment_id)?;
-        let risky = sqlx::query_scalar(schema::NOT_DURABLE).fetch_one(&mut session).await;
-        if self.access == Access::Write && risky.map_err(from_postgres)? {
-            tracing::warn!("the vault's server has fsync or full_page_writes off: a power failure may lose records");
+        match self.access {
+            Access::Read => schema(&mut session, schema::READ_ONLY).await.map_err(from_postgres)?,
+            Access::Write => {
+                schema(&mut session, schema::LOCK).await.map_err(locked)?;
+                warn_of_losses(&mut session).await?;
+            }
         }
         Ok((session, simulation))
     }
@@ -268,6 +267,20 @@ async fn connect(server: &Server) -> Result<PgConnection, VaultError> {
 /// Runs a statement that has neither values nor an answer.
 async fn schema(session: &mut PgConnection, statement: &'static str) -> Result<(), sqlx::Error> {
     session.execute(statement).await.map(|_| ())
+}
+
+async fn warn_of_losses(session: &mut PgConnection) -> Result<(), VaultError> {
+    if sqlx::query_scalar(schema::NOT_DURABLE).fetch_one(session).await.map_err(from_postgres)? {
+        tracing::warn!("the vault's server has fsync or full_page_writes off: a power failure may lose records");
+    }
+    Ok(())
+}
+
+async fn refuse_another(session: &mut PgConnection) -> Result<(), VaultError> {
+    if tables(session).await? == 0 {
+        return Ok(());
+    }
+    Err(VaultError::Foreign { reason: "the database has a vault already".to_owned() })
 }
 
 /// How many tables of a vault there are.

@@ -45,7 +45,10 @@ pub const LOCK: &str = "SELECT pg_advisory_lock(1920233078, 1)";
 pub const BEGIN: &str = "BEGIN";
 pub const COMMIT: &str = "COMMIT";
 
-pub const READ_ONLY: &str = "SET default_transaction_read_only = on; SET search_path = pg_catalog";
+/// No name is looked up where somebody else may have put one.
+pub const SAFE: &str = "SET search_path = pg_catalog, pg_temp";
+
+pub const READ_ONLY: &str = "SET default_transaction_read_only = on";
 
 /// True where the server may lose what it committed when the power fails.
 pub const NOT_DURABLE: &str = "SELECT current_setting('fsync') <> 'on' OR current_setting('full_page_writes') <> 'on'";
