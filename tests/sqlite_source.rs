@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod sqlite_source {
     mod bytes;
+    #[path = "../conformance/fixture.rs"]
+    mod common;
     mod counts;
     mod failures;
     mod fixture;

@@ -13,7 +13,7 @@ use crate::{
     domain::{
         census::AnomalyKind,
         id::RuleId,
-        plan::{Item, Plan},
+        plan::{Item, Plan, Separation},
     },
     flow::plan::{Planned, plan as make_plan},
 };
@@ -95,6 +95,7 @@ pub fn text(plan: &Plan) -> String {
     if plan.rows() == 0 {
         parts.push("nothing is due".to_owned());
     }
+    parts.extend(plan.separations().flat_map(stays));
     for anomaly in &plan.anomalies {
         parts.push(format!(
             "anomaly: {} of {} whose {} {}; never moved, reported until a person settles it",
@@ -112,6 +113,24 @@ pub fn text(plan: &Plan) -> String {
     }
     parts.push(format!("digest {}", plan.digest));
     parts.join("\n")
+}
+
+/// What a separation leaves behind, and why.
+fn stays(item: &Separation) -> Vec<String> {
+    let (rule, dataset) = (&item.rule, &item.dataset);
+    let unlinked = item.unlinked.iter().map(|(table, rows)| {
+        format!("{rule}: {} of {table} stay and lose their link to {dataset}", output::plural(*rows, "row"))
+    });
+    let shared = item.shared.iter().map(|(table, rows)| {
+        format!("{rule}: {} of {table} stay, since other rows point at them too", output::plural(*rows, "row"))
+    });
+    let outlived = (item.outlived > 0).then(|| {
+        format!(
+            "{rule}: {} of {dataset} stay, since another rule has them too and keeps them longer",
+            output::plural(item.outlived, "row")
+        )
+    });
+    unlinked.chain(shared).chain(outlived).collect()
 }
 
 const fn what_is_wrong(kind: AnomalyKind) -> &'static str {

@@ -17,6 +17,13 @@ pub struct Census {
     /// Roots that are due or whose event has come, and that wait for rows that
     /// will not have moved by then.
     pub waiting: u64,
+    /// Rows that stay and lose their link to those that move, by table.
+    pub unlinked: BTreeMap<String, u64>,
+    /// Rows that those point at and that stay, since something that stays points
+    /// at them too, by table.
+    pub shared: BTreeMap<String, u64>,
+    /// Roots that would move and that another dataset keeps longer.
+    pub outlived: u64,
     /// Of `rows`, those past their latest.
     pub overdue: u64,
     /// The oldest event among `rows`.

@@ -59,6 +59,15 @@ pub struct Separation {
     pub source: SourceName,
     pub rows: u64,
     pub children: BTreeMap<String, u64>,
+    /// Rows that stay and lose their link to `rows` (`edge = "unlink"`).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub unlinked: BTreeMap<String, u64>,
+    /// Rows that `rows` point at and that stay: something else points at them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub shared: BTreeMap<String, u64>,
+    /// Rows that another rule has too and keeps longer: they move by that one.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub outlived: u64,
     pub held: u64,
     pub waiting: u64,
     pub overdue: u64,
@@ -146,6 +155,9 @@ fn separation(frame: &Frame<'_>, facts: &DatasetFacts<'_>) -> Separation {
         source: facts.dataset.source.clone(),
         rows: facts.census.rows,
         children: facts.census.children.clone(),
+        unlinked: some(&facts.census.unlinked),
+        shared: some(&facts.census.shared),
+        outlived: facts.census.outlived,
         // Holds cannot be placed by this version, so that none can stand in the way.
         held: 0,
         waiting: facts.census.waiting,
@@ -153,6 +165,17 @@ fn separation(frame: &Frame<'_>, facts: &DatasetFacts<'_>) -> Separation {
         cutoff: facts.bounds.due_before,
         oldest: facts.census.oldest.map(|at| frame.calendar.date_of(at)),
     }
+}
+
+/// Tables of which there are rows.
+fn some(rows: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    rows.iter().filter(|(_, rows)| **rows > 0).map(|(table, rows)| (table.clone(), *rows)).collect()
+}
+
+/// Left out of the document, so that plans without such rows keep their digests.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(rows: &u64) -> bool {
+    *rows == 0
 }
 
 /// One item per rule of the policy, and one per rule that only the vault knows.
@@ -287,6 +310,9 @@ impl Plan {
             let figures = [("rows", item.rows), ("held", item.held), ("waiting", item.waiting)];
             counts.extend(figures.map(|(figure, count)| (format!("{name} {figure}"), count)));
             counts.extend(item.children.iter().map(|(table, rows)| (format!("{name} {table}"), *rows)));
+            counts.extend(item.unlinked.iter().map(|(table, rows)| (format!("{name} unlinked {table}"), *rows)));
+            counts.extend(item.shared.iter().map(|(table, rows)| (format!("{name} shared {table}"), *rows)));
+            counts.insert(format!("{name} outlived"), item.outlived);
         }
         for item in self.destructions() {
             let name = format!("{}: destroy", item.rule);

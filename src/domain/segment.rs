@@ -43,6 +43,10 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Rows of this table in this segment.
     pub rows: u64,
+    /// The rows stayed in the source and lost their link to the record: what
+    /// stands here is their key and what the link was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlinked: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,9 +72,13 @@ pub struct Sealed {
 }
 
 impl Header {
-    /// Child rows by table.
+    /// Rows that went with the roots, by table.
     #[must_use]
     pub fn children(&self) -> BTreeMap<String, u64> {
-        self.tables.iter().skip(1).map(|table| (table.name.clone(), table.rows)).collect()
+        let mut children = BTreeMap::new();
+        for table in self.tables.iter().skip(1).filter(|table| !table.unlinked) {
+            *children.entry(table.name.clone()).or_default() += table.rows;
+        }
+        children
     }
 }

@@ -206,7 +206,7 @@ fn described(database: &Database, dataset: &Dataset) -> Vec<Table> {
     let column = |name: &&str| Column { name: (*name).to_owned(), declared: "TEXT".to_owned() };
     let table = |name: &str| {
         let columns = database.table(name).columns.iter().map(column).collect();
-        Table { name: name.to_owned(), columns, rows: 0 }
+        Table { name: name.to_owned(), columns, rows: 0, unlinked: false }
     };
     dataset.tables().into_iter().map(table).collect()
 }

@@ -101,6 +101,7 @@ pub fn header(policy: Digest) -> Vec<u8> {
         name: name.to_owned(),
         columns: columns.iter().copied().map(column).collect(),
         rows,
+        unlinked: false,
     };
     let members = [("id", "INTEGER"), ("email", "TEXT"), ("withdrawn_at", "TIMESTAMP")];
     let addresses = [

@@ -127,7 +127,7 @@ async fn a_foreign_key_without_an_edge_comes_with_the_edge_to_add() {
     members.children[1].condition = Some("1".to_owned());
     assert!(errors(&inspect(setup, &members, &[]).await).contains("narrowed"));
     let found = errors(&inspect(setup, &dataset("boss", &["id"]), &[]).await);
-    assert!(found.contains("its own table") && found.contains("not supported by this version"), "{found}");
+    assert!(found.contains("boss(up) points at boss") && found.contains("edge = \"unlink\""), "{found}");
 }
 
 #[tokio::test]

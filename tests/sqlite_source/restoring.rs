@@ -155,6 +155,7 @@ async fn one_twin_of_a_table_without_a_key_is_not_taken_for_the_other() {
         name: name.to_owned(),
         columns: columns.iter().map(|name| column(name)).collect(),
         rows: 0,
+        unlinked: false,
     };
     let tables = [heading("t", &["id", "at"]), heading("log", &["t_id", "word"])];
     let twin = || Row { table: 1, cells: vec![Cell::Integer(1), Cell::Null] };

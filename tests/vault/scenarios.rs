@@ -49,6 +49,7 @@ pub fn segment(bucket: &BucketId, batch: &str, mark: &str) -> Sealed {
             name: "members".to_owned(),
             columns: vec![Column { name: "id".to_owned(), declared: "INTEGER".to_owned() }],
             rows: 3,
+            unlinked: false,
         }],
         records: 3,
         codec: "zstd".to_owned(),

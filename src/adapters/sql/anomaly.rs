@@ -5,7 +5,8 @@ use super::{
     census::counted,
     event::{EventSql, just_after},
     fit::{Fitted, FittedEvent, Place},
-    selection::{ROOT, joined, relation},
+    relation::{joined, relation},
+    selection::ROOT,
     text::{Sql, column},
 };
 use crate::{

@@ -7,15 +7,25 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Session, anomaly, check_conditions,
-    fit::{Fitted, FittedChild},
+    edges::FittedChild,
+    fit::Fitted,
+    relation::{joined, relation},
     schema::{Schema, Table},
-    selection::{Driven, ROOT, Selection, identity, joined, relation},
+    selection::{Driven, ROOT, Selection},
     text::Sql,
 };
 use crate::{
-    domain::{census::Census, deployment::Dataset, record::Cell, selection::Scope},
+    domain::{
+        census::Census,
+        deployment::{Dataset, Edge},
+        record::Cell,
+        selection::Scope,
+    },
     ports::SourceError,
 };
+
+/// The alias of the row that is counted.
+const ROW: &str = "c";
 
 /// Counts within one read transaction of the session.
 pub(crate) async fn census(
@@ -32,13 +42,22 @@ pub(crate) async fn census(
     let held = selection.held_in_cycle(ROOT)?;
     let mut movers = Vec::new();
     for cause in Selection::causes(scope) {
-        let mut driven = selection.driven(&cause)?;
+        let mut driven = selection.driven_alone(&cause)?;
         driven.conditions.extend(earlier.iter().cloned().map(Sql::negated));
         earlier.push(selection.moves_for(&cause)?);
+        if let Some(outlived) = selection.outlived(&selection.of, ROOT)? {
+            let mut longer = Sql::new("SELECT count(*)");
+            let conditions: Vec<Sql> = driven.conditions.iter().cloned().chain([outlived.clone()]).collect();
+            longer.append(source(&driven.from, &conditions, None));
+            census.outlived += single(session, longer).await?;
+            driven.conditions.push(outlived.negated());
+        }
         roots(session, &driven, held.as_ref(), scope, &mut census).await?;
         movers.push((driven.from, driven.conditions));
     }
     census.children = children(session, &selection, &movers, held.as_ref()).await?;
+    unlinked(session, &selection, &mut census).await?;
+    shared(session, &selection, &mut census).await?;
     let table = Sql::new(format!("SELECT count(*) FROM {}", selection.of.fitted.root.sql));
     census.table_rows = single(session, table).await?;
     census.anomalies = anomaly::count(session, &selection.of.fitted, scope).await?;
@@ -142,6 +161,9 @@ fn single_way(fitted: &Fitted<'_>, child: &FittedChild<'_>) -> Option<String> {
             None => break,
         }
     }
+    if way.iter().any(|step| step.edge == Edge::Reference) {
+        return None;
+    }
     let mut joins = String::new();
     let dialect = fitted.schema.dialect;
     let mut above = ROOT.to_owned();
@@ -162,27 +184,39 @@ fn is_plain_key(child: &FittedChild<'_>) -> bool {
         && child.on.iter().all(|(here, there)| holds(child.table, here) == holds(child.parent, there))
 }
 
-/// Counts rows of a table that are reached by any way, each once.
+/// Counts rows of a table that leave, by any way, each once.
 fn every_row_once(selection: &Selection<'_>, table: &Table) -> Result<Sql, SourceError> {
-    let alias = "c";
-    let mut ways = Vec::new();
-    for child in selection.of.fitted.own().filter(|own| own.table.is(table)) {
-        let belongs = selection.belongs(child, alias)?;
-        ways.push(match child.condition {
-            None => belongs,
-            Some(condition) => {
-                let rows = identity(selection.dialect(), table, None, alias).join(", ");
-                let narrowed = identity(selection.dialect(), table, Some(condition), "n").join(", ");
-                let mut sql = Sql::new(format!(
-                    "(({rows}) IN (SELECT {narrowed} FROM {}) AND ",
-                    relation(table, Some(condition), "n")
-                ));
-                sql.append(belongs).push(")");
-                sql
-            }
-        });
-    }
-    let mut sql = Sql::new(format!("SELECT count(*) FROM {} WHERE ", relation(table, None, alias)));
-    sql.append(Sql::any(ways));
+    let mut sql = Sql::new(format!("SELECT count(*) FROM {} WHERE ", relation(table, None, ROW)));
+    sql.append(selection.leaves(table, ROW, &[])?);
     Ok(sql)
+}
+
+/// Rows that stay without their link, by table; each once for every edge.
+async fn unlinked(
+    session: &mut impl Session,
+    selection: &Selection<'_>,
+    census: &mut Census,
+) -> Result<(), SourceError> {
+    let fitted = &selection.of.fitted;
+    for child in fitted.unlinked() {
+        let mut sql = Sql::new(format!("SELECT count(*) FROM {} WHERE ", relation(child.table, child.condition, ROW)));
+        let leaves = selection
+            .again(child.table, (child.condition, ROW), None, |row| selection.leaves(child.table, row, &[]))?;
+        sql.append(Sql::all([selection.hangs(child, ROW, &[])?, leaves.negated()]));
+        let rows = single(session, sql).await?;
+        *census.unlinked.entry(fitted.written(child)).or_default() += rows;
+    }
+    Ok(())
+}
+
+/// Rows that moving records point at, and rows that stay too.
+async fn shared(session: &mut impl Session, selection: &Selection<'_>, census: &mut Census) -> Result<(), SourceError> {
+    let fitted = &selection.of.fitted;
+    for child in fitted.own().filter(|child| child.edge == Edge::Reference) {
+        let mut sql = Sql::new(format!("SELECT count(*) FROM {} WHERE ", relation(child.table, child.condition, ROW)));
+        sql.append(Sql::all([selection.hangs(child, ROW, &[])?, selection.kept(child.table, ROW, &[])?]));
+        let rows = single(session, sql).await?;
+        *census.shared.entry(fitted.written(child)).or_default() += rows;
+    }
+    Ok(())
 }

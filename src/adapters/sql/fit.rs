@@ -6,10 +6,13 @@
 
 use chrono_tz::Tz;
 
-use super::schema::{Column as SchemaColumn, Holds, Identity, Kind, Schema, Table};
+use super::{
+    edges::{FittedChild, children},
+    schema::{Column as SchemaColumn, Holds, Identity, Kind, Schema, Table},
+};
 use crate::{
     domain::{
-        deployment::{Dataset, Edge, EventPlace},
+        deployment::{Dataset, EventPlace},
         event::{Column, EventColumn, Format},
         id::EventName,
     },
@@ -42,21 +45,8 @@ pub(crate) struct Fitted<'a> {
     pub(crate) schema: &'a Schema,
     pub(crate) root: &'a Table,
     pub(crate) events: Vec<(EventName, FittedEvent<'a>)>,
-    /// In the order of the dataset.
+    /// Everything that hangs on a record, in the order of the dataset.
     pub(crate) children: Vec<FittedChild<'a>>,
-}
-
-#[derive(Debug)]
-pub(crate) struct FittedChild<'a> {
-    pub(crate) table: &'a Table,
-    /// The table above, by name: it may stand in the dataset more than once.
-    pub(crate) parent: &'a Table,
-    /// Column of the child, column of the parent.
-    pub(crate) on: &'a [(String, String)],
-    pub(crate) condition: Option<&'a str>,
-    pub(crate) edge: Edge,
-    /// Table number in a record; `None` for a `wait` edge.
-    pub(crate) number: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -116,7 +106,7 @@ impl<'a> Fitted<'a> {
                 events.push((name.clone(), event));
             }
         }
-        let children = children(dataset, schema, &mut misfits);
+        let children = children(dataset, schema, root, &mut misfits);
         let fitted = Self { dataset, schema, root, events, children };
         if misfits.is_empty() { Ok(fitted) } else { Err(misfits) }
     }
@@ -143,35 +133,13 @@ impl<'a> Fitted<'a> {
     pub(crate) fn tables(&self) -> Vec<&'a Table> {
         std::iter::once(self.root).chain(self.own().map(|child| child.table)).collect()
     }
-
-    pub(crate) fn own(&self) -> impl Iterator<Item = &FittedChild<'a>> {
-        self.children.iter().filter(|child| child.number.is_some())
-    }
-
-    /// Own children so that each stands behind all tables it hangs below.
-    pub(crate) fn downwards(&self) -> Vec<&FittedChild<'a>> {
-        let mut waiting: Vec<&FittedChild<'a>> = self.own().collect();
-        let mut ordered: Vec<&FittedChild<'a>> = Vec::with_capacity(waiting.len());
-        while !waiting.is_empty() {
-            let above = |child: &&FittedChild<'a>| waiting.iter().any(|other| other.table.is(child.parent));
-            let (later, ready): (Vec<_>, Vec<_>) = waiting.iter().copied().partition(above);
-            if ready.is_empty() {
-                // A cycle; `children` has refused it.
-                ordered.extend(later);
-                break;
-            }
-            ordered.extend(ready);
-            waiting = later;
-        }
-        ordered
-    }
 }
 
-fn keep<T>(outcome: Result<T, Misfit>, misfits: &mut Vec<Misfit>) -> Option<T> {
+pub(super) fn keep<T>(outcome: Result<T, Misfit>, misfits: &mut Vec<Misfit>) -> Option<T> {
     outcome.map_err(|misfit| misfits.push(misfit)).ok()
 }
 
-fn table<'a>(schema: &'a Schema, name: &str) -> Result<&'a Table, Misfit> {
+pub(super) fn table<'a>(schema: &'a Schema, name: &str) -> Result<&'a Table, Misfit> {
     let found = schema.table(name).ok_or_else(|| {
         let hint = "write the name as it is in the database, with its schema where it is not in the usual one";
         Misfit::new(format!("table {name} does not exist"), hint)
@@ -185,7 +153,7 @@ fn table<'a>(schema: &'a Schema, name: &str) -> Result<&'a Table, Misfit> {
     Err(Misfit::new(format!("{name} {what}"), hint))
 }
 
-fn column<'a>(table: &'a Table, name: &str) -> Result<&'a SchemaColumn, Misfit> {
+pub(super) fn column<'a>(table: &'a Table, name: &str) -> Result<&'a SchemaColumn, Misfit> {
     table.column(name).ok_or_else(|| {
         let known: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
         Misfit::new(
@@ -261,7 +229,7 @@ fn through(root: &Table, parent: &Table, on: &[(String, String)]) -> Result<(), 
     if root.is(parent) {
         return Err(Misfit::new(
             format!("an event of {} is found through the table itself", root.name),
-            "tables that point at themselves are not supported by this version",
+            "no record can wait for another of its own dataset: copy the event into the row's own column",
         ));
     }
     let there: Vec<&str> = on.iter().map(|(_, there)| there.as_str()).collect();
@@ -318,60 +286,4 @@ fn readable(
         format!("event {name} cannot be read from {}.{first} ({declared:?}) in this format", holder.name),
         "leave `format` out, or write the one in which the column holds its values",
     ))
-}
-
-fn children<'a>(dataset: &'a Dataset, schema: &'a Schema, misfits: &mut Vec<Misfit>) -> Vec<FittedChild<'a>> {
-    let mut fitted = Vec::with_capacity(dataset.children.len());
-    let mut numbers = 1..;
-    for child in &dataset.children {
-        let number = if child.edge == Edge::Own { numbers.next() } else { None };
-        let found = table(schema, &child.table).and_then(|found| Ok((found, table(schema, &child.parent)?)));
-        let Some((found, parent)) = keep(found, misfits) else { continue };
-        for (here, there) in &child.on {
-            keep(column(found, here), misfits);
-            keep(column(parent, there), misfits);
-        }
-        let root = schema.table(&dataset.table);
-        if child.edge == Edge::Own && root.is_some_and(|root| root.is(found)) {
-            misfits.push(Misfit::new(
-                format!("table {} is its own child", dataset.table),
-                "tables that point at themselves are not supported by this version",
-            ));
-        }
-        let own = dataset.own_children().filter_map(|own| schema.table(&own.table));
-        let above = root.into_iter().chain(own).any(|table| table.is(parent));
-        if !above {
-            misfits.push(Misfit::new(
-                format!("child {} hangs below {}, which does not move with the record", child.table, child.parent),
-                "name the dataset's table or an `own` child as its parent",
-            ));
-        }
-        let condition = child.condition.as_deref();
-        fitted.push(FittedChild { table: found, parent, on: &child.on, condition, edge: child.edge, number });
-    }
-    if let Some(table) = cycle(dataset, schema) {
-        misfits.push(Misfit::new(format!("child {table} hangs below itself"), "children form a tree below the root"));
-    }
-    fitted
-}
-
-/// An own child that is found again above itself.
-fn cycle<'d>(dataset: &'d Dataset, schema: &Schema) -> Option<&'d str> {
-    let above = |name: &str| -> Vec<&'d str> {
-        let children = dataset.own_children().filter(|child| schema.same_table(&child.table, name));
-        children.map(|child| child.parent.as_str()).collect()
-    };
-    dataset.own_children().map(|child| child.table.as_str()).find(|start| {
-        let (mut seen, mut open) = (Vec::new(), above(start));
-        while let Some(next) = open.pop() {
-            if schema.same_table(next, start) {
-                return true;
-            }
-            if !seen.contains(&next) {
-                seen.push(next);
-                open.extend(above(next));
-            }
-        }
-        false
-    })
 }

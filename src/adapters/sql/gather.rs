@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::{
     event::{self, carried},
     fit::{Fitted, FittedEvent, Place},
-    schema::Table,
+    schema::Column,
 };
 use crate::{
     domain::{
@@ -32,16 +32,20 @@ pub(crate) fn miscounted(table: &str, what: &str) -> SourceError {
 
 /// The tables of a batch with the columns taken, by table number.
 pub(crate) fn headings(fitted: &Fitted<'_>) -> Vec<segment::Table> {
+    let column = |column: &Column| segment::Column { name: column.name.clone(), declared: column.declared.clone() };
     let names = fitted.dataset.tables();
-    let heading = |(table, name): (&Table, &str)| segment::Table {
+    let moved = fitted.tables().into_iter().zip(names).map(|(table, name)| segment::Table {
         name: name.to_owned(),
-        columns: table
-            .stored()
-            .map(|column| segment::Column { name: column.name.clone(), declared: column.declared.clone() })
-            .collect(),
+        columns: table.stored().map(column).collect(),
         rows: 0,
-    };
-    fitted.tables().into_iter().zip(names).map(heading).collect()
+        unlinked: false,
+    });
+    let unlinked = fitted.unlinked().map(|child| {
+        let (key, link) = child.link_columns();
+        let columns = key.into_iter().chain(link).filter_map(|name| child.table.column(name));
+        segment::Table { name: fitted.written(child), columns: columns.map(column).collect(), rows: 0, unlinked: true }
+    });
+    moved.chain(unlinked).collect()
 }
 
 /// Records under construction, by record number.
@@ -72,7 +76,7 @@ impl<'f> Gathered<'f> {
     ) -> Result<Self, SourceError> {
         let missing = || miscounted(&fitted.root.name, "a column is not returned");
         let at = |name: &str| fitted.root.position(name).ok_or_else(missing);
-        let widths: Vec<usize> = fitted.tables().into_iter().map(|table| table.stored().count()).collect();
+        let widths: Vec<usize> = headings(fitted).into_iter().map(|table| table.columns.len()).collect();
         let event = match own.place {
             Place::Own => own.columns.names().into_iter().map(at).collect::<Result<_, _>>()?,
             Place::Through { .. } => (carried_from..carried_from + carried(own)).collect(),
@@ -91,7 +95,7 @@ impl<'f> Gathered<'f> {
     }
 
     /// Adds a row of table number `number` to record number `record`, from 0. The
-    /// stored columns stand at the beginning of the row; what is carried of a
+    /// columns of its heading stand at the beginning of the row; what is carried of a
     /// root's event follows at `carried_from`.
     pub(crate) fn add(&mut self, record: usize, number: usize, row: &impl StoredRow) -> Result<(), SourceError> {
         let strange = || miscounted(&self.root, "a deleted row belongs to no record");

@@ -25,6 +25,8 @@ pub(crate) struct Laid<'a> {
     pub(crate) columns: Vec<&'a str>,
     /// Positions of the identity among them; empty: all of them.
     pub(crate) identity: Vec<usize>,
+    /// Its rows stayed: what is not the identity is the link that was cut.
+    pub(crate) unlinked: bool,
 }
 
 fn lay<'a>(dataset: &Dataset, schema: &'a Schema, heading: &segment::Table) -> Result<Laid<'a>, SourceError> {
@@ -45,7 +47,7 @@ fn lay<'a>(dataset: &Dataset, schema: &'a Schema, heading: &segment::Table) -> R
     }
     let positions = key.iter().map(|name| columns.iter().position(|column| table.column_names.same(column, name)));
     let identity = positions.collect::<Option<Vec<_>>>().unwrap_or_default();
-    Ok(Laid { table, columns, identity })
+    Ok(Laid { table, columns, identity, unlinked: heading.unlinked })
 }
 
 pub(crate) fn lay_all<'a>(
@@ -59,6 +61,24 @@ pub(crate) fn lay_all<'a>(
 pub(crate) fn laid<'l, 'a>(tables: &'l [Laid<'a>], row: &Row) -> Result<&'l Laid<'a>, SourceError> {
     let found = tables.get(row.table).filter(|laid| laid.columns.len() == row.cells.len());
     found.ok_or_else(|| SourceError::Engine { reason: "a row does not belong to the tables of its record".to_owned() })
+}
+
+/// Table numbers in the order in which rows can be inserted: what is pointed at
+/// before what points. What was only unlinked is left out.
+pub(crate) fn insertion_order(schema: &Schema, tables: &[Laid<'_>]) -> Vec<usize> {
+    let points_at = |one: &Laid<'_>, other: &Laid<'_>| {
+        let keys = one.table.foreign_keys.iter();
+        !one.table.is(other.table) && keys.into_iter().any(|key| schema.same_table(&key.parent, &other.table.name))
+    };
+    let mut left: Vec<usize> = (0..tables.len()).filter(|number| !tables[*number].unlinked).collect();
+    let mut ordered = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let free = |number: &usize| !left.iter().any(|other| points_at(&tables[*number], &tables[*other]));
+        // Tables that point at each other have to be checked at the commit.
+        let next = left.iter().position(free).unwrap_or(0);
+        ordered.push(left.remove(next));
+    }
+    ordered
 }
 
 /// The rows as they stand in the source once they are put back.

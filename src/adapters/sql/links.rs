@@ -12,6 +12,8 @@ use crate::domain::deployment::{Dataset, Edge, EventPlace};
 /// What a dataset says about a foreign key.
 enum Cover {
     Own,
+    /// The link is cut before the record goes.
+    Unlink,
     /// The record moves only when no such row is left.
     Wait,
 }
@@ -37,7 +39,13 @@ pub(crate) fn judge<'d>(
             continue;
         }
         seen.push(table);
+        let referred_to =
+            !table.is(fitted.root) && !fitted.children.iter().any(|own| own.edge == Edge::Own && own.table.is(table));
         for (child, key) in schema.pointing_at(&table.name) {
+            // What points at a row of a reference keeps it, and no key ever acts.
+            if referred_to && !fitted.children.iter().any(|edge| edge.covers(table, child, key)) {
+                continue;
+            }
             judge_one(fitted, table, child, key, others.clone(), &mut links);
         }
     }
@@ -60,19 +68,17 @@ fn judge_one<'d>(
         }
         links.errors.push(misfit);
     };
-    if child.is(parent) {
-        error(Misfit::new(
-            format!("{subject}, its own table"),
-            "tables that point at themselves are not supported by this version",
-        ));
-        return;
-    }
-    // A row that moves anyway is taken along by this way too.
-    let usual = if fitted.own().any(|own| own.table.is(child)) { "own" } else { "wait" };
+    // A row that moves anyway is taken along by this way too; one of the same
+    // table moves by its own event.
+    let usual = match fitted.own().any(|own| own.table.is(child)) {
+        _ if child.is(parent) => "unlink",
+        true => "own",
+        false => "wait",
+    };
     match cover(fitted, parent, child, key, others) {
         None if acts => error(Misfit::new(
             format!("{subject} with ON DELETE {}: the engine would change rows that nobody sealed", key.on_delete),
-            edge_to_add(fitted, parent, child, key, "own"),
+            edge_to_add(fitted, parent, child, key, if child.is(parent) { "unlink" } else { "own" }),
         )),
         None => error(Misfit::new(
             format!("{subject}, and no edge covers it"),
@@ -109,12 +115,14 @@ fn cover<'d>(
     mut others: impl Iterator<Item = &'d Dataset>,
 ) -> Option<(Cover, bool)> {
     let schema = fitted.schema;
-    let edges = fitted.children.iter().filter(|edge| {
-        edge.table.is(child) && edge.parent.is(parent) && child.column_names.same_link(edge.on, &key.on)
-    });
+    let edges = fitted.children.iter().filter(|edge| edge.covers(parent, child, key));
     // The widest edge counts.
-    if let Some(edge) = edges.min_by_key(|edge| (edge.condition.is_some(), edge.edge != Edge::Own)) {
-        let cover = if edge.edge == Edge::Own { Cover::Own } else { Cover::Wait };
+    if let Some(edge) = edges.min_by_key(|edge| (edge.condition.is_some(), edge.edge == Edge::Wait)) {
+        let cover = match edge.edge {
+            Edge::Own => Cover::Own,
+            Edge::Unlink => Cover::Unlink,
+            Edge::Wait | Edge::Reference => Cover::Wait,
+        };
         return Some((cover, edge.condition.is_some()));
     }
     let through = |place: &EventPlace| match place {
@@ -136,8 +144,11 @@ fn edge_to_add(fitted: &Fitted<'_>, parent: &Table, child: &Table, key: &Foreign
     let on = key.on.iter().map(|(here, there)| format!("{} = {:?}", toml_key(here), there));
     let on = on.collect::<Vec<_>>().join(", ");
     let parent = if parent.is(fitted.root) { String::new() } else { format!("parent = {:?}\n", parent.name) };
-    let other =
-        if edge == "own" { "or \"wait\" if the record waits for it" } else { "or \"own\" if it moves with the record" };
+    let other = match edge {
+        "own" => "or \"wait\" if the record waits for it, or \"unlink\" if it stays without its link",
+        "unlink" => "rows of one table can only lose their link",
+        _ => "or \"own\" if it moves with the record, or \"unlink\" if it stays without its link",
+    };
     format!("add\n[[dataset.child]]\ntable = {:?}\n{parent}on = {{ {on} }}\nedge = {edge:?}  # {other}", child.name)
 }
 

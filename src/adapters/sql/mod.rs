@@ -7,14 +7,17 @@
 //! How rows are locked and deleted is each engine's own.
 
 mod anomaly;
+mod belonging;
 mod census;
 pub(crate) mod dialect;
+pub(crate) mod edges;
 pub(crate) mod event;
 pub(crate) mod fit;
 pub(crate) mod gather;
 pub(crate) mod inspect;
 pub(crate) mod lay;
 mod links;
+pub(crate) mod relation;
 pub(crate) mod schema;
 pub(crate) mod selection;
 pub(crate) mod text;
@@ -26,13 +29,15 @@ use crate::{
 
 pub(crate) use census::census;
 pub(crate) use dialect::{Dialect, SHIFT, Shape};
+pub(crate) use edges::FittedChild;
 pub(crate) use event::carried;
-pub(crate) use fit::{Columns, Fitted, FittedChild, FittedEvent, Misfit};
+pub(crate) use fit::{Columns, Fitted, FittedEvent, Misfit};
 pub(crate) use gather::{Gathered, StoredRow, headings, miscounted};
 pub(crate) use inspect::inspect;
-pub(crate) use lay::{Laid, blanked, identical, laid, lay_all, twin};
+pub(crate) use lay::{Laid, blanked, identical, insertion_order, laid, lay_all, twin};
+pub(crate) use relation::{identity, joined, relation};
 pub(crate) use schema::{Column, ForeignKey, Holds, Identity, Index, Kind, Names, Schema, Table};
-pub(crate) use selection::{Driven, ROOT, Selection, identity, joined, relation};
+pub(crate) use selection::{Driven, ROOT, Selection};
 pub(crate) use text::{Sql, column, parenthesised};
 
 /// What the shared reading flows ask of an open transaction.

@@ -1,9 +1,7 @@
 //! Which roots of a dataset move, as SQL: the one set of conditions that the
 //! census counts by and a batch is taken by.
 //!
-//! An operator's condition is evaluated inside its own subquery, where only the
-//! columns of its table are in scope. Every condition made here is true or
-//! false, never NULL.
+//! Every condition made here is true or false, never NULL.
 
 use std::cell::Cell as Counter;
 
@@ -11,10 +9,12 @@ use chrono::{DateTime, Utc};
 
 use super::{
     dialect::Dialect,
+    edges::FittedChild,
     event::{EventSql, just_after},
-    fit::{Fitted, FittedChild, FittedEvent, Place},
-    schema::{Identity, Schema, Table},
-    text::{Sql, column, parenthesised},
+    fit::{Fitted, FittedEvent, Place},
+    relation::{exists, joined, relation},
+    schema::{Schema, Table},
+    text::Sql,
 };
 use crate::{
     domain::{
@@ -36,7 +36,7 @@ pub(crate) struct Member<'a> {
 #[derive(Debug)]
 pub(crate) struct Selection<'a> {
     pub(crate) of: Member<'a>,
-    others: Vec<Member<'a>>,
+    pub(super) others: Vec<Member<'a>>,
     aliases: Counter<usize>,
 }
 
@@ -59,62 +59,6 @@ pub(crate) struct Driven<'s> {
 
 /// The alias of the root in a `Driven`.
 pub(crate) const ROOT: &str = "r";
-
-/// A table as a relation: all of it, or the rows of a condition. A narrowed one
-/// shows the engine's own columns under names of ours.
-pub(crate) fn relation(table: &Table, condition: Option<&str>, alias: &str) -> String {
-    let name = &table.sql;
-    let Some(condition) = condition else { return format!("{name} AS {alias}") };
-    let shown = match &table.identity {
-        Identity::System(columns) => {
-            let shown = columns.iter().enumerate().map(|(at, column)| format!("{column} AS {}, ", shown_as(at)));
-            shown.collect::<String>()
-        }
-        Identity::Key(_) | Identity::None(..) => String::new(),
-    };
-    format!("(SELECT {shown}* FROM {name} WHERE {}) AS {alias}", parenthesised(condition))
-}
-
-fn shown_as(position: usize) -> String {
-    format!("retentiond_row_{position}")
-}
-
-/// What identifies a row of `relation`.
-pub(crate) fn identity(dialect: &dyn Dialect, table: &Table, condition: Option<&str>, alias: &str) -> Vec<String> {
-    match &table.identity {
-        Identity::System(columns) if condition.is_some() => {
-            (0..columns.len()).map(|at| format!("{alias}.{}", shown_as(at))).collect()
-        }
-        Identity::System(columns) => columns.iter().map(|column| format!("{alias}.{column}")).collect(),
-        Identity::Key(key) => key.iter().map(|name| column(dialect, alias, name)).collect(),
-        Identity::None(..) => Vec::new(),
-    }
-}
-
-/// `parent.there = child.here …`: the parent's collation decides, as it does for
-/// a foreign key.
-pub(crate) fn joined(
-    dialect: &dyn Dialect,
-    (above, parent): (&Table, &str),
-    (below, child): (&Table, &str),
-    on: &[(String, String)],
-) -> String {
-    let pairs = on.iter().map(|(here, there)| {
-        let (at_parent, at_child) = (column(dialect, parent, there), column(dialect, child, here));
-        match (above.column(there), below.column(here)) {
-            (Some(there), Some(here)) => dialect.equal((there, &at_parent), (here, &at_child)),
-            // `Fitted` has refused it.
-            _ => format!("{at_parent} = {at_child}"),
-        }
-    });
-    pairs.collect::<Vec<_>>().join(" AND ")
-}
-
-fn exists(relation: &str, conditions: Vec<Sql>) -> Sql {
-    let mut sql = Sql::new(format!("EXISTS (SELECT 1 FROM {relation} WHERE "));
-    sql.append(Sql::all(conditions)).push(")");
-    sql
-}
 
 impl<'a> Selection<'a> {
     /// Fits the dataset and its neighbours. A neighbour that does not fit
@@ -139,7 +83,7 @@ impl<'a> Selection<'a> {
         self.of.fitted.schema.dialect
     }
 
-    fn alias(&self) -> String {
+    pub(super) fn alias(&self) -> String {
         self.aliases.set(self.aliases.get() + 1);
         format!("x{}", self.aliases.get())
     }
@@ -149,7 +93,15 @@ impl<'a> Selection<'a> {
         scope.separate_on.iter().cloned().map(Cause::Event).chain([Cause::Due]).collect()
     }
 
+    /// The roots that a batch is taken from, once those that wait are left out.
     pub(crate) fn driven<'s>(&'s self, cause: &Cause) -> Result<Driven<'s>, SourceError> {
+        let mut driven = self.driven_alone(cause)?;
+        driven.conditions.extend(self.outlived(&self.of, ROOT)?.map(Sql::negated));
+        Ok(driven)
+    }
+
+    /// The roots of a cause, also those that another dataset keeps longer.
+    pub(super) fn driven_alone<'s>(&'s self, cause: &Cause) -> Result<Driven<'s>, SourceError> {
         let (member, zone, dialect) = (&self.of, self.of.scope.zone, self.dialect());
         let root = member.fitted.root;
         let own_event = member.fitted.event(member.scope.event)?;
@@ -190,7 +142,7 @@ impl<'a> Selection<'a> {
         self.event_within(member, event_of(cause, &member.scope), alias, from, until)
     }
 
-    fn event_within(
+    pub(super) fn event_within(
         &self,
         member: &Member<'a>,
         name: &EventName,
@@ -231,7 +183,8 @@ impl<'a> Selection<'a> {
             .map(|cause| self.cause(member, cause, alias))
             .collect::<Result<Vec<_>, _>>()?;
         let held = self.held(member, alias, Some(above))?.map(Sql::negated);
-        Ok(Sql::all([own, Sql::any(causes)].into_iter().chain(held)))
+        let outlived = self.outlived(member, alias)?.map(Sql::negated);
+        Ok(Sql::all([own, Sql::any(causes)].into_iter().chain(held).chain(outlived)))
     }
 
     /// `above` are the tables whose waiting is being decided already (a wait in
@@ -302,12 +255,7 @@ impl<'a> Selection<'a> {
             moving.push(match other.fitted.dataset.condition.as_deref() {
                 None => self.moves(other, row, &above)?,
                 condition => {
-                    let again = self.alias();
-                    let this = identity(self.dialect(), root, wait.condition, row);
-                    let pairs = identity(self.dialect(), root, condition, &again).into_iter().zip(this);
-                    let same_row = pairs.map(|(one, other)| Sql::new(format!("{one} = {other}")));
-                    let moves = self.moves(other, &again, &above)?;
-                    exists(&relation(root, condition, &again), same_row.chain([moves]).collect())
+                    self.again(root, (wait.condition, row), condition, |again| self.moves(other, again, &above))?
                 }
             });
         }
@@ -330,24 +278,6 @@ impl<'a> Selection<'a> {
             self.below(member, root, child.parent, &step)
         });
         Sql::any(ways.collect::<Vec<_>>())
-    }
-
-    /// The row behind `alias`, of `child`, belongs to a root that moves in this
-    /// cycle.
-    pub(crate) fn belongs(&self, child: &FittedChild<'a>, alias: &str) -> Result<Sql, SourceError> {
-        let fitted = &self.of.fitted;
-        let parent = self.alias();
-        let link = Sql::new(joined(self.dialect(), (child.parent, &parent), (child.table, alias), child.on));
-        if child.parent.is(fitted.root) {
-            let found = relation(fitted.root, fitted.dataset.condition.as_deref(), &parent);
-            return Ok(exists(&found, vec![link, self.moves_in_cycle(&parent)?]));
-        }
-        let mut ways = Vec::new();
-        for above in fitted.own().filter(|own| own.table.is(child.parent)) {
-            let found = relation(above.table, above.condition, &parent);
-            ways.push(exists(&found, vec![link.clone(), self.belongs(above, &parent)?]));
-        }
-        Ok(Sql::any(ways))
     }
 }
 

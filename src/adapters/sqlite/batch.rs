@@ -7,8 +7,8 @@
 use super::dialect::{SQLITE, quote};
 use crate::{
     adapters::sql::{
-        Driven, Fitted, FittedChild, FittedEvent, Holds, Identity, ROOT, Sql, Table, carried, column, identity, joined,
-        relation,
+        Driven, Fitted, FittedChild, FittedEvent, Holds, Identity, ROOT, Selection, Sql, Table, carried, column,
+        identity, joined, relation,
     },
     domain::record::Cell,
 };
@@ -38,7 +38,8 @@ fn keys(table: &Table) -> Vec<String> {
 /// they come from, or the engine could not look them up.
 pub(super) fn prepare(fitted: &Fitted<'_>) -> Vec<String> {
     let mut statements = Vec::new();
-    for (number, table) in fitted.tables().into_iter().enumerate() {
+    let unlinked = fitted.unlinked().filter_map(|child| Some((child.number?, child.table)));
+    for (number, table) in fitted.tables().into_iter().enumerate().chain(unlinked) {
         let affinities: Vec<&str> = match &table.identity {
             Identity::System(columns) => vec!["INTEGER"; columns.len()],
             Identity::Key(key) => key.iter().map(|name| affinity(table, name)).collect(),
@@ -113,8 +114,8 @@ pub(super) fn position_reached() -> Sql {
     Sql::new(format!("SELECT {LAST} FROM {} ORDER BY {LAST} DESC LIMIT 1", chosen(0)))
 }
 
-/// Chooses the rows of a child that hang below chosen rows; a row that was
-/// reached before, by any way, stays with the record that reached it first.
+/// Chooses the rows that hang on chosen rows by one edge; a row that was reached
+/// before, by any way, stays with the record that reached it first.
 pub(super) fn choose_children(fitted: &Fitted<'_>, child: &FittedChild<'_>, number: usize) -> Vec<Sql> {
     let tables = fitted.tables();
     let rows = identity(&SQLITE, child.table, child.condition, "c");
@@ -148,6 +149,51 @@ pub(super) fn choose_children(fitted: &Fitted<'_>, child: &FittedChild<'_>, numb
 
 fn numbers_of<'t>(tables: &'t [&Table], table: &'t Table) -> impl Iterator<Item = usize> + 't {
     tables.iter().enumerate().filter(|(_, other)| other.is(table)).map(|(number, _)| number)
+}
+
+/// Lets go of chosen rows of a reference at which something still points, now
+/// that the records that did are deleted.
+pub(super) fn drop_referenced(selection: &Selection<'_>, child: &FittedChild<'_>, number: usize) -> Sql {
+    let rows = identity(&SQLITE, child.table, None, "c");
+    let pairs = rows.iter().zip(keys(child.table)).map(|(row, key)| format!("{row} = j.{key}"));
+    let mut sql = Sql::new(format!(
+        "DELETE FROM {} AS j WHERE EXISTS (SELECT 1 FROM {} AS c WHERE {} AND ",
+        chosen(number),
+        child.table.sql,
+        pairs.collect::<Vec<_>>().join(" AND ")
+    ));
+    sql.append(selection.referenced(child, "c")).push(")");
+    sql
+}
+
+/// Keys and links of the chosen rows of an edge that is cut, and the record
+/// number.
+pub(super) fn links(child: &FittedChild<'_>, number: usize) -> Sql {
+    let (key, link) = child.link_columns();
+    let columns = key.into_iter().chain(link).map(|name| column(&SQLITE, "c", name));
+    let rows = identity(&SQLITE, child.table, None, "c");
+    let pairs = rows.iter().zip(keys(child.table)).map(|(row, key)| format!("{row} = j.{key}"));
+    Sql::new(format!(
+        "SELECT {}, j.{RECORD} FROM {} AS j CROSS JOIN {} AS c ON {}",
+        columns.collect::<Vec<_>>().join(", "),
+        chosen(number),
+        child.table.sql,
+        pairs.collect::<Vec<_>>().join(" AND ")
+    ))
+}
+
+/// Cuts the links of the chosen rows.
+pub(super) fn cut(child: &FittedChild<'_>, number: usize) -> Sql {
+    let (_, link) = child.link_columns();
+    let cut = link.into_iter().map(|name| format!("{} = NULL", quote(name)));
+    Sql::new(format!(
+        "UPDATE {} SET {} WHERE ({}) IN (SELECT {} FROM {})",
+        child.table.sql,
+        cut.collect::<Vec<_>>().join(", "),
+        identity(&SQLITE, child.table, None, &quote(&child.table.name)).join(", "),
+        keys(child.table).join(", "),
+        chosen(number)
+    ))
 }
 
 pub(super) fn count(number: usize) -> Sql {

@@ -6,7 +6,7 @@
 
 use super::{connection::Link, dialect::quote, failure, value};
 use crate::{
-    adapters::sql::{Laid, Sql, blanked, identical, laid as find_laid, lay_all, twin},
+    adapters::sql::{Laid, Sql, blanked, identical, insertion_order, laid as find_laid, lay_all, twin},
     domain::record::{Cell, Row},
     ports::{Presence, Restoration, SourceError},
 };
@@ -29,6 +29,10 @@ async fn compare(link: &mut Link, record: &Restoration<'_>) -> Result<Presence, 
     let (mut there, mut gone) = (0_usize, 0_usize);
     for row in &rows {
         let laid = find_laid(&tables, row)?;
+        // What lost its link stayed, and the application may have changed it.
+        if laid.unlinked {
+            continue;
+        }
         let key: Vec<usize> =
             laid.identity.iter().copied().filter(|at| row.cells.get(*at) != Some(&Cell::Null)).collect();
         // A key with NULL in it tells nothing apart, and no key neither.
@@ -86,7 +90,8 @@ pub(super) async fn put_back(link: &mut Link, records: &[Restoration<'_>]) -> Re
     for record in records {
         let tables = lay_all(record.dataset, schema, record.tables)?;
         let rows = blanked(record, schema, tables.first())?;
-        for (number, laid) in tables.iter().enumerate() {
+        for number in insertion_order(schema, &tables) {
+            let laid = &tables[number];
             if !touched.contains(&laid.table.name) {
                 touched.push(laid.table.name.clone());
             }
@@ -95,11 +100,37 @@ pub(super) async fn put_back(link: &mut Link, records: &[Restoration<'_>]) -> Re
                 insert(link, laid, row).await?;
             }
         }
-        if let Some(row) = rows.iter().find(|row| row.table >= tables.len()) {
-            find_laid(&tables, row)?;
+        for row in &rows {
+            let laid = find_laid(&tables, row)?;
+            if laid.unlinked {
+                relink(link, laid, row).await?;
+            }
         }
     }
     Ok(touched)
+}
+
+/// Gives a row that stayed its link back, unless the application took the row
+/// away or linked it to something else.
+async fn relink(link: &mut Link, laid: &Laid<'_>, row: &Row) -> Result<(), SourceError> {
+    let columns = || laid.columns.iter().zip(&row.cells).enumerate();
+    let mut sql = Sql::new(format!("UPDATE {} SET ", laid.table.sql));
+    let mut conditions = Vec::new();
+    for (at, (name, cell)) in columns() {
+        let mut equal = Sql::new(format!("{} IS ", quote(name)));
+        if laid.identity.contains(&at) {
+            equal.bind(cell.clone());
+        } else {
+            sql.push(if conditions.len() > laid.identity.len() { ", " } else { "" });
+            sql.push(&format!("{} = ", quote(name))).bind(cell.clone());
+            equal.push("NULL");
+        }
+        conditions.push(equal);
+    }
+    sql.push(" WHERE ").append(Sql::all(conditions));
+    link.execute(sql).await.map(|_| ()).map_err(|error| SourceError::RolledBack {
+        reason: format!("table {}: {}; nothing was restored", laid.table.name, failure::describe(&error)),
+    })
 }
 
 async fn insert(link: &mut Link, laid: &Laid<'_>, row: &Row) -> Result<(), SourceError> {

@@ -10,7 +10,8 @@ use sqlx::sqlite::SqliteRow;
 use super::{batch, connection::Link, failure, value};
 use crate::{
     adapters::sql::{
-        Fitted, FittedEvent, Gathered, Selection, carried, check_conditions, check_links, headings, miscounted,
+        Fitted, FittedChild, FittedEvent, Gathered, Selection, Sql, Table, carried, check_conditions, check_links,
+        headings, miscounted,
     },
     domain::{
         deployment::Dataset,
@@ -72,13 +73,7 @@ pub(super) async fn take(
     // Behind the last position everything starts over, so that no row that came
     // in the meantime, or waits no more, is left out.
     let position = if complete { None } else { Some(reached(link).await?) };
-    for child in fitted.downwards() {
-        let Some(number) = child.number else { continue };
-        for statement in batch::choose_children(fitted, child, number) {
-            link.execute(statement).await.map_err(failure::engine)?;
-        }
-    }
-    let records = delete_all(link, fitted, own, scope, roots).await?;
+    let records = Taking { link, selection: &selection, own }.all(scope, roots).await?;
     let batch = Batch { tables: headings(fitted), records, last: complete && start.is_none() };
     Ok(Outcome { batch: Some(batch), position, tables })
 }
@@ -102,53 +97,115 @@ async fn reached(link: &mut Link) -> Result<Cell, SourceError> {
     value::cell(&row, 0).map_err(failure::engine)
 }
 
-async fn delete_all(
-    link: &mut Link,
-    fitted: &Fitted<'_>,
-    own: &FittedEvent<'_>,
-    scope: &Scope<'_>,
-    roots: u64,
-) -> Result<Vec<Taken>, SourceError> {
-    let tables = fitted.tables();
-    let roots = usize::try_from(roots).map_err(|_| miscounted(&fitted.root.name, "more roots than memory"))?;
-    // Behind the root's columns and the record number.
-    let carried_from = fitted.root.stored().count() + 1;
-    let mut gathered = Gathered::new(fitted, own, scope, roots, carried_from)?;
-    let upwards = fitted.downwards().into_iter().rev().filter_map(|child| child.number).chain([0]);
-    for number in upwards {
-        let Some(table) = tables.get(number) else { continue };
-        let row = link.one(batch::count(number)).await.map_err(failure::engine)?;
-        let chosen = value::count(&row, 0).map_err(failure::engine)?;
-        if chosen == 0 {
-            continue;
-        }
-        let before = link.total_changes().await.map_err(failure::engine)?;
-        let carried = if number == 0 { carried(own) } else { 0 };
-        let (mut returned, mut outcome) = (0, Ok(()));
-        let width = table.stored().count();
-        let deleted = link
-            .each(batch::delete(table, number, carried), |row| {
-                returned += 1;
-                let record = value::count(row, width)?;
-                // All rows are drained, also behind one that does not fit.
-                if outcome.is_ok() {
-                    outcome = gather(&mut gathered, record, number, row);
+/// A batch whose roots are chosen.
+struct Taking<'t, 'a> {
+    link: &'t mut Link,
+    selection: &'t Selection<'a>,
+    own: &'t FittedEvent<'a>,
+}
+
+impl<'t, 'a> Taking<'t, 'a> {
+    /// Chooses and deletes everything that goes with the roots, level by level:
+    /// what they point at is looked at when nothing of them is left.
+    async fn all(mut self, scope: &Scope<'_>, roots: u64) -> Result<Vec<Taken>, SourceError> {
+        let fitted: &'t Fitted<'a> = &self.selection.of.fitted;
+        let roots = usize::try_from(roots).map_err(|_| miscounted(&fitted.root.name, "more roots than memory"))?;
+        // Behind the root's columns and the record number.
+        let carried_from = fitted.root.stored().count() + 1;
+        let mut gathered = Gathered::new(fitted, self.own, scope, roots, carried_from)?;
+        let tables = fitted.tables();
+        for (position, level) in fitted.levels().into_iter().enumerate() {
+            for reference in &level.references {
+                let Some(number) = reference.number else { continue };
+                self.execute(batch::drop_referenced(self.selection, reference, number)).await?;
+            }
+            for child in level.own.iter().chain(&level.unlinked).chain(&level.candidates) {
+                let Some(number) = child.number else { continue };
+                for statement in batch::choose_children(fitted, child, number) {
+                    self.execute(statement).await?;
                 }
-                Ok(())
-            })
-            .await
-            .map_err(refused)?;
-        outcome?;
-        let changed = link.total_changes().await.map_err(failure::engine)? - before;
-        if returned != chosen || deleted != chosen {
-            return Err(miscounted(&table.name, "rows chosen, deleted and returned differ in number"));
+            }
+            for child in &level.unlinked {
+                self.unlink(child, &mut gathered).await?;
+            }
+            for number in level.upwards(position == 0) {
+                if let Some(table) = tables.get(number) {
+                    self.delete(table, number, &mut gathered).await?;
+                }
+            }
+        }
+        gathered.finish()
+    }
+
+    async fn execute(&mut self, sql: Sql) -> Result<u64, SourceError> {
+        self.link.execute(sql).await.map_err(failure::engine)
+    }
+
+    async fn chosen(&mut self, number: usize) -> Result<u64, SourceError> {
+        let row = self.link.one(batch::count(number)).await.map_err(failure::engine)?;
+        value::count(&row, 0).map_err(failure::engine)
+    }
+
+    /// Seals what the links were, and cuts them.
+    async fn unlink(&mut self, child: &FittedChild<'a>, gathered: &mut Gathered<'_>) -> Result<(), SourceError> {
+        let Some(number) = child.number else { return Ok(()) };
+        let chosen = self.chosen(number).await?;
+        if chosen == 0 {
+            return Ok(());
+        }
+        let (key, link) = child.link_columns();
+        let sealed = self.each(batch::links(child, number), number, key.len() + link.len(), gathered).await?.0;
+        let before = self.link.total_changes().await.map_err(failure::engine)?;
+        let cut = self.execute(batch::cut(child, number)).await?;
+        self.agree(child.table, chosen, [sealed, cut], before).await
+    }
+
+    async fn delete(&mut self, table: &Table, number: usize, gathered: &mut Gathered<'_>) -> Result<(), SourceError> {
+        let chosen = self.chosen(number).await?;
+        if chosen == 0 {
+            return Ok(());
+        }
+        let before = self.link.total_changes().await.map_err(failure::engine)?;
+        let carried = if number == 0 { carried(self.own) } else { 0 };
+        let statement = batch::delete(table, number, carried);
+        let (returned, deleted) = self.each(statement, number, table.stored().count(), gathered).await?;
+        self.agree(table, chosen, [returned, deleted], before).await
+    }
+
+    /// Gathers the rows of a statement; the record number stands behind `width`
+    /// columns. How many rows it returned and changed.
+    async fn each(
+        &mut self,
+        statement: Sql,
+        number: usize,
+        width: usize,
+        gathered: &mut Gathered<'_>,
+    ) -> Result<(u64, u64), SourceError> {
+        let (mut returned, mut outcome) = (0, Ok(()));
+        let changed = self.link.each(statement, |row| {
+            returned += 1;
+            let record = value::count(row, width)?;
+            // All rows are drained, also behind one that does not fit.
+            if outcome.is_ok() {
+                outcome = gather(gathered, record, number, row);
+            }
+            Ok(())
+        });
+        let changed = changed.await.map_err(refused)?;
+        outcome.map(|()| (returned, changed))
+    }
+
+    async fn agree(&mut self, table: &Table, chosen: u64, counts: [u64; 2], before: u64) -> Result<(), SourceError> {
+        let changed = self.link.total_changes().await.map_err(failure::engine)? - before;
+        if counts != [chosen; 2] {
+            return Err(miscounted(&table.name, "rows chosen, changed and returned differ in number"));
         }
         // Triggers count here too, and are the application's own business.
         if table.triggers.is_empty() && changed != chosen {
             return Err(miscounted(&table.name, "the engine changed rows that were not chosen"));
         }
+        Ok(())
     }
-    gathered.finish()
 }
 
 fn gather(gathered: &mut Gathered<'_>, record: u64, number: usize, row: &SqliteRow) -> Result<(), SourceError> {

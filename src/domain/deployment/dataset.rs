@@ -23,7 +23,8 @@ pub struct Dataset {
     pub mode: Mode,
     pub wipe: WipeLevel,
     pub verify: VerifyLevel,
-    /// Parents stand before their children.
+    /// Everything that hangs on a record, references too. What stands above
+    /// another stands before it.
     pub children: Vec<Child>,
 }
 
@@ -45,7 +46,7 @@ pub struct Child {
     pub table: String,
     /// The table above; the dataset's own unless said otherwise.
     pub parent: String,
-    /// Column of the child, column of the parent.
+    /// Column of this table, column of the one above; of a reference too.
     pub on: Vec<(String, String)>,
     pub condition: Option<String>,
     pub edge: Edge,
@@ -57,6 +58,22 @@ pub enum Edge {
     Own,
     /// The record waits until no such row is left.
     Wait,
+    /// Stays, and points at nothing any more: its link is sealed with the record
+    /// and comes back with it.
+    Unlink,
+    /// What the record points *at*: moves with the last row that does.
+    Reference,
+}
+
+impl Edge {
+    /// Its rows go where the record goes.
+    #[must_use]
+    pub const fn moves(self) -> bool {
+        match self {
+            Self::Own | Self::Reference => true,
+            Self::Wait | Self::Unlink => false,
+        }
+    }
 }
 
 /// What happens to a due record.
@@ -81,9 +98,9 @@ pub enum VerifyLevel {
 }
 
 impl Dataset {
-    /// Children that move with the record.
+    /// What moves with the record, references too.
     pub fn own_children(&self) -> impl Iterator<Item = &Child> {
-        self.children.iter().filter(|child| child.edge == Edge::Own)
+        self.children.iter().filter(|child| child.edge.moves())
     }
 
     /// Tables that a record of this dataset fills: its own, then its children's.

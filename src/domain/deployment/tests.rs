@@ -173,16 +173,61 @@ edge   = "wait"
 }
 
 #[test]
-fn a_table_may_hang_on_two_links_but_then_nothing_hangs_on_it() {
+fn a_table_may_hang_on_two_links_and_others_may_hang_on_it() {
     let child = |table: &str, parent: &str, on: &str| {
         format!(
             "[[dataset.child]]\ntable = \"{table}\"\nparent = \"{parent}\"\non = {{ {on} = \"id\" }}\nedge = \"own\"\n"
         )
     };
     let twice = format!("{DEPLOYMENT}{}{}", child("m", "logs", "sender"), child("m", "logs", "receiver"));
-    assert!(read("d.toml", &twice, Some(&rules())).is_ok());
     let below = format!("{twice}{}", child("n", "m", "m_id"));
-    assert!(read("d.toml", &below, Some(&rules())).unwrap_err().to_string().contains("more than once"));
+    let deployment = read("d.toml", &below, Some(&rules())).unwrap().value;
+    assert_eq!(deployment.datasets[0].tables(), ["logs", "m", "m", "n"]);
+}
+
+#[test]
+fn references_are_edges_seen_from_the_table_that_is_pointed_at() {
+    let edges = r#"
+[[dataset.child]]
+table  = "basket_lines"
+parent = "baskets"
+on     = { basket_id = "id" }
+edge   = "own"
+[[dataset.child]]
+table = "mails"
+on    = { log_id = "id" }
+edge  = "unlink"
+[[dataset.child]]
+table = "logs"
+on    = { answer_to = "id" }
+edge  = "unlink"
+[[dataset.reference]]
+table = "baskets"
+on    = { basket_id = "id", shop_id = "shop" }
+edge  = "own"
+"#;
+    let deployment = read("d.toml", &format!("{DEPLOYMENT}{edges}"), Some(&rules())).unwrap().value;
+    let dataset = &deployment.datasets[0];
+    let edges: Vec<(&str, Edge)> = dataset.children.iter().map(|child| (child.table.as_str(), child.edge)).collect();
+    let expected =
+        [("mails", Edge::Unlink), ("logs", Edge::Unlink), ("baskets", Edge::Reference), ("basket_lines", Edge::Own)];
+    assert_eq!(edges, expected);
+    let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
+    assert_eq!(dataset.children[2].on, [pair("id", "basket_id"), pair("shop", "shop_id")]);
+    assert_eq!(dataset.tables(), ["logs", "baskets", "basket_lines"]);
+}
+
+#[test]
+fn what_does_not_move_has_nothing_below_it_and_no_table_moves_below_itself() {
+    let refused =
+        |edges: &str| read("d.toml", &format!("{DEPLOYMENT}{edges}"), Some(&rules())).unwrap_err().to_string();
+    let unlinked = "[[dataset.child]]\ntable = \"m\"\non = { log_id = \"id\" }\nedge = \"unlink\"\n\
+                    [[dataset.child]]\ntable = \"n\"\nparent = \"m\"\non = { m_id = \"id\" }\nedge = \"own\"\n";
+    assert!(refused(unlinked).contains("`m` does not move with the record"));
+    let itself = "[[dataset.reference]]\ntable = \"logs\"\non = { answer_to = \"id\" }\nedge = \"own\"\n";
+    assert!(refused(itself).contains("`logs` would be a reference of itself"));
+    let waits = "[[dataset.reference]]\ntable = \"m\"\non = { m_id = \"id\" }\nedge = \"wait\"\n";
+    assert!(refused(waits).contains("`wait` is not a value of `edge`"));
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn census() -> Census {
         oldest: Some(at("2025-12-31T15:00:00Z")),
         table_rows: 1_000,
         anomalies: vec![census::Anomaly { event: "withdrawal".into(), kind: AnomalyKind::Malformed, rows: 3 }],
+        ..Census::default()
     }
 }
 

@@ -50,14 +50,15 @@ impl<'a, 'd> Reader<'a, 'd> {
         let verify = optional(table.take("verify"), VerifyLevel::None, |value| self.verify(value));
         let root = name.as_ref().map(|name| *name.get_ref());
         let children = table.tables("child", "dataset.child");
-        let children = children.and_then(|tables| child::children(tables, root, self.findings));
-        let references = self.no_references(&mut table);
+        let references = table.tables("reference", "dataset.reference");
+        let edges = children.zip(references);
+        let children =
+            edges.and_then(|(children, references)| child::children(children, references, root, self.findings));
         table.finish();
 
         let (rule, source, name) = (rule?, source?, name?);
         self.check_unique((rule.get_ref(), source.get_ref(), name.get_ref()), header)?;
         known_source?;
-        references?;
         Some(Dataset {
             rule: owned(rule).as_str().into(),
             source: owned(source).as_str().into(),
@@ -164,16 +165,6 @@ impl<'a, 'd> Reader<'a, 'd> {
             self.findings.warning(value.span(), message, hint);
         }
         Some(level)
-    }
-
-    fn no_references(&self, table: &mut Table<'_>) -> Option<()> {
-        let references = table.tables("reference", "dataset.reference")?;
-        for reference in &references {
-            let hint = "remove it; the rows it points at stay in the source";
-            let message = "[[dataset.reference]] is not supported by this version yet";
-            self.findings.error(reference.span(), message, hint);
-        }
-        references.is_empty().then_some(())
     }
 }
 

@@ -1,0 +1,103 @@
+//! What a scenario asks of an engine: databases of its own, the ports over them,
+//! and an application beside them.
+
+use std::time::Duration;
+
+use retentiond::{
+    adapters::sqlite::{SqliteScan, SqliteSource},
+    ports::{Scan, Source},
+};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use tempfile::TempDir;
+
+/// How long a lock of the application is waited for.
+pub const WAIT: Duration = Duration::from_millis(300);
+
+/// A database of one engine that nothing else uses.
+///
+/// Scenarios write standard SQL with names between double quotation marks, the
+/// types INTEGER, VARCHAR(n), TEXT and DATETIME, and every foreign key in a
+/// clause of its own; an engine puts it into its own words.
+pub trait Database: Sized {
+    type Source: Source;
+    type Scan: Scan;
+
+    /// An empty database after `setup`.
+    async fn new(setup: &str) -> Self;
+
+    async fn source(&self) -> Self::Source;
+
+    async fn scan(&self) -> Self::Scan;
+
+    /// Statements of the application, on a connection like the application's.
+    async fn run(&self, sql: &str);
+
+    /// The rows of a query as text, columns joined by `,`, NULL as nothing, in
+    /// the order of the query.
+    async fn ask(&self, sql: &str) -> Vec<String>;
+
+    /// Every value of every row of these tables, told apart to the byte.
+    async fn dump(&self, tables: &[&str]) -> Vec<String>;
+}
+
+/// A SQLite file.
+pub struct Sqlite {
+    folder: TempDir,
+}
+
+impl Sqlite {
+    async fn connect(&self) -> SqliteConnection {
+        let path = self.folder.path().join("app.db");
+        let options = SqliteConnectOptions::new().filename(path).create_if_missing(true).foreign_keys(false);
+        options.busy_timeout(WAIT).connect().await.unwrap()
+    }
+}
+
+impl Database for Sqlite {
+    type Source = SqliteSource;
+    type Scan = SqliteScan;
+
+    async fn new(setup: &str) -> Self {
+        let database = Self { folder: tempfile::tempdir().unwrap() };
+        database.run(setup).await;
+        database
+    }
+
+    async fn source(&self) -> SqliteSource {
+        SqliteSource::open("shop".into(), &self.folder.path().join("app.db"), WAIT).await.unwrap()
+    }
+
+    async fn scan(&self) -> SqliteScan {
+        SqliteScan::open("shop".into(), &self.folder.path().join("app.db"), WAIT).await.unwrap()
+    }
+
+    async fn run(&self, sql: &str) {
+        let mut connection = self.connect().await;
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+        sqlx::Connection::close(connection).await.unwrap();
+    }
+
+    async fn ask(&self, sql: &str) -> Vec<String> {
+        let mut connection = self.connect().await;
+        let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.unwrap();
+        let text = |row: &sqlx::sqlite::SqliteRow| {
+            let cells = (0..row.len()).map(|at| {
+                let text = row.try_get_unchecked::<Option<String>, _>(at).unwrap();
+                text.unwrap_or_default()
+            });
+            cells.collect::<Vec<_>>().join(",")
+        };
+        rows.iter().map(text).collect()
+    }
+
+    async fn dump(&self, tables: &[&str]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for table in tables {
+            let columns = self.ask(&format!("SELECT name FROM pragma_table_info('{table}')")).await;
+            let cells = columns.iter().map(|name| format!("quote(\"{name}\")")).collect::<Vec<_>>();
+            let rows = self.ask(&format!("SELECT {} FROM \"{table}\" ORDER BY 1", cells.join(" || '|' || "))).await;
+            lines.extend(rows.into_iter().map(|row| format!("{table}: {row}")));
+        }
+        lines
+    }
+}
