@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::ledger::LedgerCommand;
+use super::{ledger::LedgerCommand, report::ReportArgs};
 
 /// Carries out a published retention table: separates due records into an
 /// encrypted vault, destroys them irreversibly when their period is over, and
@@ -42,6 +42,8 @@ pub enum Command {
     Status(FormatArgs),
     /// Puts a person's separated records back while they are not due.
     Restore(RestoreArgs),
+    /// Writes the register of destructions and its evidence for a period.
+    Report(ReportArgs),
     /// Verifies and reads the ledger, and records what was destroyed by hand.
     #[command(subcommand)]
     Ledger(LedgerCommand),

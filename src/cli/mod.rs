@@ -13,6 +13,7 @@ mod open;
 mod output;
 mod plan;
 mod progress;
+mod report;
 mod restore;
 mod run;
 mod status;
@@ -60,14 +61,13 @@ async fn main() -> Exit {
 }
 
 /// Commands that the design has and this version has not.
-const LATER: [&str; 13] = [
+const LATER: [&str; 12] = [
     "daemon",
     "policy",
     "hold",
     "read",
     "approve",
     "confirm",
-    "report",
     "explain",
     "grants",
     "schema",
@@ -98,6 +98,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CommandError> {
         Command::Run(args) => run::run(cli, args).await,
         Command::Status(args) => status::status(cli, args).await,
         Command::Restore(args) => restore::restore(cli, args).await,
+        Command::Report(args) => report::report(cli, args).await,
         Command::Ledger(command) => ledger::ledger(cli, command).await,
     }
 }

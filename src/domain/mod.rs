@@ -23,6 +23,7 @@ pub mod period;
 pub mod plan;
 pub mod policy;
 pub mod record;
+pub mod report;
 pub mod schedule;
 pub mod seal;
 pub mod segment;

@@ -42,16 +42,24 @@ pub struct LedgerView {
 /// not made again. Each entry is shown to `visit` **before** the whole has been
 /// checked; what it gathers is worth something only if the result is `Ok`.
 pub fn open_read_only(dir: &Path, mut visit: impl FnMut(&Entry)) -> Result<LedgerView, LedgerError> {
+    read_whole(dir, |_, entry| visit(entry)).map(|(view, _)| view)
+}
+
+/// Like `open_read_only`, for whoever hands the ledger on: shows the exact bytes
+/// of each line too, and returns the signed checkpoint that covers them.
+pub fn read_whole(dir: &Path, mut visit: impl FnMut(&[u8], &Entry)) -> Result<(LedgerView, String), LedgerError> {
     let folder = Folder::new(dir);
     let key = folder.read_verifier_key().map_err(unknown)?;
     let snapshot = Snapshot::take(&folder).map_err(|error| unreadable("ledger.jsonl", &error))?;
     let checkpoint = newest(&snapshot, &key)?;
+    // `newest` has refused a missing one, and one that is no text.
+    let signed = String::from_utf8(snapshot.checkpoint.clone().unwrap_or_default()).unwrap_or_default();
     let origin = checkpoint.origin.clone();
     let read = replay(snapshot, checkpoint, &mut visit, |tile| {
         let found = tiles::compare(&folder, tile).map_err(|error| unreadable("tile", &error))?;
         same_or_missing(tile, found).map(|_| ())
     })?;
-    Ok(LedgerView { origin, head: read.head, history: read.history })
+    Ok((LedgerView { origin, head: read.head, history: read.history }, signed))
 }
 
 impl<C: Clock> FileLedger<C> {
@@ -74,7 +82,7 @@ impl<C: Clock> FileLedger<C> {
         // `newest` has refused a missing one.
         let signed = snapshot.checkpoint.clone().unwrap_or_default();
         let mut settle = Settle { folder: &folder, listed };
-        let read = replay(snapshot, checkpoint, &mut |_| {}, |tile| settle.tile(tile))?;
+        let read = replay(snapshot, checkpoint, &mut |_, _| {}, |tile| settle.tile(tile))?;
         settle.finish(&signed, read.head)?;
         if length > read.length {
             tracing::warn!(
@@ -129,7 +137,7 @@ fn newest(snapshot: &Snapshot, key: &VerifierKey) -> Result<Checkpoint, LedgerEr
 fn replay(
     snapshot: Snapshot,
     checkpoint: Checkpoint,
-    visit: &mut impl FnMut(&Entry),
+    visit: &mut impl FnMut(&[u8], &Entry),
     mut tile: impl FnMut(&Tile) -> Result<(), LedgerError>,
 ) -> Result<Replayed, LedgerError> {
     let Checkpoint { origin, head } = checkpoint;
@@ -141,7 +149,7 @@ fn replay(
         match lines.next().map_err(|error| unreadable("ledger.jsonl", &error))? {
             Next::Line(line) => {
                 if let Some(entry) = audit.line(line, |tile| full.push(tile)) {
-                    visit(&entry);
+                    visit(line, &entry);
                 }
             }
             Next::TooLong => return Err(unknown(format!("ledger.jsonl: line {number} is too long"))),

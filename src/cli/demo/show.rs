@@ -40,7 +40,8 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit, CommandError> {
     let after = traces::distinctive_values(&stage.shop()).await?;
     let evidence = Evidence::gather(&stage, &kept, before, after).await?;
     evidence.show()?;
-    finish(&stage, &evidence, destroyed, &member, started)
+    let report = stage.report().await?;
+    finish(&stage, &evidence, destroyed, (&member, &report), started)
 }
 
 fn introduce(stage: &Stage, members: u32, values: usize) -> Result<(), CommandError> {
@@ -200,7 +201,7 @@ fn finish(
     stage: &Stage,
     evidence: &Evidence,
     destroyed: u64,
-    member: &str,
+    (member, report): (&str, &Path),
     started: Instant,
 ) -> Result<Exit, CommandError> {
     title("Summary")?;
@@ -210,6 +211,7 @@ fn finish(
         "{} rows destroyed; {} of the {} values that left the shop found in any file of source, vault and keystore\n\
          ledger {}\n\
          files in {} (source shop.db, vault vault.db, state/)\n\
+         report {} (open it in a browser; the key to paste is in {})\n\
          {:.1} s\n\n\
          Next:\n  sqlite3 {} \"SELECT count(*) FROM members\"\n  grep -ac '{member}' {}\n  \
          retentiond --config {config} status\n  retentiond --config {config} ledger list\n  \
@@ -219,6 +221,8 @@ fn finish(
         output::count(evidence.gone as u64),
         evidence.verification.verdict,
         stage.dir().display(),
+        report.display(),
+        stage.ledger_dir().join("ledger.vkey").display(),
         started.elapsed().as_secs_f64(),
         stage.shop().display(),
         stage.vault().display(),

@@ -19,7 +19,7 @@ use crate::{
         keyring::FileKeyring,
         vault::SqliteVault,
     },
-    cli::{error::CommandError, exit::Exit, init, open, progress::TerminalProgress},
+    cli::{error::CommandError, exit::Exit, init, open, progress::TerminalProgress, report},
     domain::{guard::Guard, index::Locator, plan::Plan},
     flow::{
         plan::plan,
@@ -120,6 +120,13 @@ impl Stage {
         let report = run(&book, &mut sources, &mut writing.custody, &self.clock, &instructions, &mut progress).await?;
         writing.close().await?;
         Ok(report)
+    }
+
+    /// Writes what an auditor would be given.
+    pub async fn report(&self) -> Result<PathBuf, CommandError> {
+        let path = self.dir.join("report.html");
+        report::page(&self.settings, path.clone(), open::now(&self.clock)).await?;
+        Ok(path)
     }
 
     pub async fn restore(&self, member: u64) -> Result<Restored, CommandError> {

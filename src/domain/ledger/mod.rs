@@ -7,6 +7,7 @@ pub mod history;
 pub mod line;
 pub mod merkle;
 pub mod note;
+pub mod proof;
 pub mod tile;
 pub mod verify;
 

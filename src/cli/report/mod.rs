@@ -1,0 +1,195 @@
+//! `report`: the register of destructions and the evidence behind it, as one file
+//! that an auditor opens anywhere.
+
+mod json;
+mod overdue;
+mod page;
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{Args, ValueEnum};
+use flate2::{Compression, write::GzEncoder};
+
+use super::{args::Cli, error::CommandError, exit::Exit, open, output};
+use crate::{
+    adapters::ledger::read_whole,
+    domain::{
+        ledger::{
+            Head,
+            merkle::{Hash, leaf_hash},
+        },
+        report::{
+            Evidence, Fold, Period,
+            register::{self, Language},
+        },
+    },
+    settings::Settings,
+};
+
+use overdue::Overdue;
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// First day; the ledger's first where it is left out.
+    #[arg(long, value_name = "DATE")]
+    from: Option<NaiveDate>,
+    /// Last day; today where it is left out.
+    #[arg(long, value_name = "DATE")]
+    to: Option<NaiveDate>,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
+    format: ReportFormat,
+    #[arg(long, value_enum, default_value_t = ReportLanguage::Ko)]
+    lang: ReportLanguage,
+    /// Where to write it; to standard output where it is left out.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// html: evidence to look at and to verify; csv: the register (파기 관리대장) for a
+/// spreadsheet; json: all of it for programs, with inclusion proofs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Html,
+    Csv,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportLanguage {
+    Ko,
+    En,
+}
+
+impl ReportLanguage {
+    const fn register(self) -> Language {
+        match self {
+            Self::Ko => Language::Ko,
+            Self::En => Language::En,
+        }
+    }
+
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Ko => "ko",
+            Self::En => "en",
+        }
+    }
+}
+
+/// Everything that a report is made of.
+#[derive(Debug)]
+struct Material {
+    evidence: Evidence,
+    register: Vec<register::Row>,
+    overdue: Vec<Overdue>,
+    head: Head,
+    /// The signed note over all entries.
+    checkpoint: String,
+    now: DateTime<Utc>,
+}
+
+pub async fn report(cli: &Cli, args: &ReportArgs) -> Result<Exit, CommandError> {
+    let settings = open::settings(cli)?;
+    let now = open::now(&open::reading_clock(cli, &settings)?);
+    write(&settings, args, now).await?;
+    Ok(Exit::Done)
+}
+
+/// The whole report in Korean, as a page.
+pub async fn page(settings: &Settings, out: PathBuf, now: DateTime<Utc>) -> Result<(), CommandError> {
+    let (format, lang) = (ReportFormat::Html, ReportLanguage::Ko);
+    write(settings, &ReportArgs { from: None, to: None, format, lang, out: Some(out) }, now).await
+}
+
+async fn write(settings: &Settings, args: &ReportArgs, now: DateTime<Utc>) -> Result<(), CommandError> {
+    let mut reading = open::reading(settings).await?;
+    let buckets = reading.buckets().await?;
+    let Some(ledger) = &reading.ledger else {
+        let message = "there is no ledger yet; hint: `retentiond init` makes one";
+        return Err(CommandError::new(Exit::Configuration, message));
+    };
+    let opened = ledger.history.opened.as_ref().map_or(now, |opened| opened.at);
+    let simulation = reading.simulation();
+    reading.close().await?;
+    let period = period(args, settings, opened, now)?;
+    let mut gathered = Gathered::new(args.format);
+    let mut fold = Fold::new(period, settings.policy.timezone);
+    let (view, checkpoint) = read_whole(&settings.ledger_dir(), |line, entry| {
+        gathered.line(line);
+        fold.entry(entry);
+    })?;
+    let evidence = fold.finish();
+    let register = register::rows(&evidence, args.lang.register(), settings.policy.timezone);
+    let overdue = overdue::overdue(&open::rulebook(settings, simulation), &buckets, now);
+    let material = Material { evidence, register, overdue, head: view.head, checkpoint, now };
+    let text = match args.format {
+        ReportFormat::Csv => register::csv(&material.register, args.lang.register()),
+        ReportFormat::Json => json::text(&material, gathered.leaves)?,
+        ReportFormat::Html => page::text(&material, args.lang.code(), &gathered.packed()?)?,
+    };
+    match &args.out {
+        Some(path) => {
+            fs::write(path, text)
+                .map_err(|error| CommandError::new(Exit::Failed, format!("{}: {error}", path.display())))?;
+            output::note(&format!("report     {} destructions, {}", material.register.len(), path.display()))?;
+        }
+        None => output::data(&text)?,
+    }
+    Ok(())
+}
+
+fn period(
+    args: &ReportArgs,
+    settings: &Settings,
+    opened: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Period, CommandError> {
+    let date = |instant: DateTime<Utc>| instant.with_timezone(&settings.policy.timezone).date_naive();
+    let period = Period {
+        from: args.from.unwrap_or_else(|| date(opened)),
+        to: args.to.unwrap_or_else(|| date(now.max(opened))),
+    };
+    if period.from > period.to {
+        return Err(CommandError::new(Exit::Usage, format!("--from {} lies after --to {}", period.from, period.to)));
+    }
+    Ok(period)
+}
+
+/// What the lines themselves are needed for.
+struct Gathered {
+    format: ReportFormat,
+    packed: GzEncoder<Vec<u8>>,
+    /// Whether every line is in it.
+    packing: io::Result<()>,
+    leaves: Vec<Hash>,
+}
+
+impl Gathered {
+    fn new(format: ReportFormat) -> Self {
+        Self { format, packed: GzEncoder::new(Vec::new(), Compression::default()), packing: Ok(()), leaves: Vec::new() }
+    }
+
+    fn packed(self) -> io::Result<Vec<u8>> {
+        self.packing?;
+        self.packed.finish()
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        match self.format {
+            ReportFormat::Csv => {}
+            ReportFormat::Json => self.leaves.push(leaf_hash(line)),
+            ReportFormat::Html if self.packing.is_ok() => self.packing = pack(&mut self.packed, line),
+            ReportFormat::Html => {}
+        }
+    }
+}
+
+fn pack(packed: &mut GzEncoder<Vec<u8>>, line: &[u8]) -> io::Result<()> {
+    packed.write_all(line)?;
+    packed.write_all(b"\n")
+}

@@ -1,0 +1,224 @@
+//! What auditors read: the destructions of a period with everything that the
+//! ledger says about each, and what else they ask for. A fold over the entries;
+//! it adds nothing that the ledger does not hold, and it never rounds up: a
+//! destruction is complete only if every part of it was verified.
+//!
+//! Fields that repeat a field of an entry bear the entry's own name, so that
+//! whoever reads both can compare them.
+
+mod fold;
+mod policies;
+pub mod register;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+
+use super::{
+    id::{BatchId, Digest, OperationId, RuleId, RunId, SourceName},
+    ledger::event::{ManualRecord, RestoreIntent, RestoreResult},
+    verdict::{Finding, Verdict},
+};
+
+pub use fold::Fold;
+pub use policies::{PolicyView, RuleView};
+
+/// The period that a report is about, dates in the policy's zone, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Period {
+    pub from: NaiveDate,
+    pub to: NaiveDate,
+}
+
+/// The evidence of a period.
+#[derive(Debug, Clone, Serialize)]
+pub struct Evidence {
+    pub origin: String,
+    /// The clock could be set by hand: nothing here proves anything.
+    pub simulation: bool,
+    pub opened: Option<DateTime<Utc>>,
+    pub period: Period,
+    pub timezone: String,
+    /// Every policy that was in force, oldest first.
+    pub policies: Vec<PolicyView>,
+    /// In ledger order.
+    pub destructions: Vec<Destruction>,
+    pub manual: Vec<Manual>,
+    pub accesses: Vec<Access>,
+    pub refusals: Vec<Refusal>,
+    pub wipes: Vec<Wipe>,
+    /// Intents without an outcome at the ledger's end, whatever their date.
+    pub open: Vec<OpenIntent>,
+}
+
+/// One destruction of one rule's buckets.
+#[derive(Debug, Clone, Serialize)]
+pub struct Destruction {
+    /// Of `destroy.outcome`.
+    pub seq: u64,
+    /// Of `destroy.intent`.
+    pub intent: u64,
+    pub operation: OperationId,
+    pub run: RunId,
+    pub rule: RuleId,
+    pub policy: Digest,
+    /// Names of columns by `source.table`.
+    pub fields: BTreeMap<String, Vec<String>>,
+    pub buckets: u64,
+    pub records: u64,
+    pub children: BTreeMap<String, u64>,
+    /// Range of event dates.
+    pub first: NaiveDate,
+    pub last: NaiveDate,
+    /// First and last day that counted, for the bucket that was due first.
+    pub first_day: Option<NaiveDate>,
+    pub last_day: Option<NaiveDate>,
+    pub holidays: Option<Digest>,
+    pub due: Option<DateTime<Utc>>,
+    pub latest: Option<DateTime<Utc>>,
+    /// When it was done.
+    pub time: DateTime<Utc>,
+    pub late_seconds: u64,
+    pub segments: u64,
+    /// Bytes of ciphertext and index that were deleted.
+    pub bytes: u64,
+    pub finding: Finding,
+    /// How, location by location.
+    pub parts: Vec<Part>,
+    /// The worst of the parts: what a certificate may say.
+    pub verdict: Verdict,
+    /// The plan that a person reviewed before it, and who.
+    pub plan: Option<Digest>,
+    pub reviewed_by: Option<String>,
+    pub approved_by: Option<String>,
+    /// Who confirmed the result after it, and when.
+    pub confirmed_by: Option<String>,
+    pub confirmed: Option<DateTime<Utc>>,
+    pub actor: String,
+    pub host: String,
+}
+
+impl Destruction {
+    /// Complete only where every part was verified.
+    #[must_use]
+    pub fn completed(&self) -> bool {
+        self.verdict == Verdict::Pass
+    }
+}
+
+/// What happened in one place where the records were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    pub location: Location,
+    /// Empty where nothing was done.
+    pub method: String,
+    /// Engine and version, where one took part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    pub finding: Finding,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Location {
+    /// The data keys, with the root of their epoch.
+    Keys,
+    /// Ciphertext and indexes in the separate store.
+    Vault,
+    /// What the rows left in the files of their source: `source.table`.
+    Source(String),
+}
+
+/// A destruction by hand.
+#[derive(Debug, Clone, Serialize)]
+pub struct Manual {
+    pub seq: u64,
+    pub time: DateTime<Utc>,
+    #[serde(flatten)]
+    pub record: ManualRecord,
+    pub actor: String,
+    pub host: String,
+}
+
+/// Who looked into the separate store: the fields that the law asks for.
+#[derive(Debug, Clone, Serialize)]
+pub struct Access {
+    pub seq: u64,
+    pub kind: AccessKind,
+    pub time: DateTime<Utc>,
+    /// Who: the name given, and the account.
+    pub by: String,
+    pub actor: String,
+    /// From where.
+    pub host: String,
+    /// Whose: a keyed digest, checkable while the records live.
+    pub digest: Digest,
+    /// Why.
+    pub reason: String,
+    /// Records by rule.
+    pub records: BTreeMap<RuleId, u64>,
+    /// `committed` or `rolled-back`; `None`: it has no outcome.
+    pub outcome: Option<RestoreResult>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessKind {
+    Restored,
+}
+
+/// What the program did not do, and why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Refusal {
+    pub seq: u64,
+    pub time: DateTime<Utc>,
+    pub what: String,
+    pub rule: Option<RuleId>,
+    pub limit: String,
+    pub value: String,
+}
+
+/// What was done about the traces of deleted rows.
+#[derive(Debug, Clone, Serialize)]
+pub struct Wipe {
+    pub seq: u64,
+    pub time: DateTime<Utc>,
+    pub source: SourceName,
+    pub tables: Vec<String>,
+    pub method: String,
+    pub tool: String,
+    pub finding: Finding,
+}
+
+/// Something that was announced and has no outcome yet.
+#[derive(Debug, Clone, Serialize)]
+pub struct OpenIntent {
+    pub seq: u64,
+    pub time: DateTime<Utc>,
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub id: String,
+    pub rule: Option<RuleId>,
+}
+
+/// An access that waits for its outcome.
+fn access(seq: u64, time: DateTime<Utc>, intent: &RestoreIntent, actor: &str, host: &str) -> Access {
+    Access {
+        seq,
+        kind: AccessKind::Restored,
+        time,
+        by: intent.by.clone(),
+        actor: actor.to_owned(),
+        host: host.to_owned(),
+        digest: intent.digest,
+        reason: intent.reason.clone(),
+        records: intent.records.clone(),
+        outcome: None,
+    }
+}
+
+/// A separation that waits for its outcome.
+fn open_batch(seq: u64, time: DateTime<Utc>, batch: &BatchId, rule: &RuleId) -> OpenIntent {
+    OpenIntent { seq, time, kind: "separate.intent", id: batch.to_string(), rule: Some(rule.clone()) }
+}
