@@ -17,4 +17,5 @@ pub mod flow;
 pub mod adapters;
 
 pub mod cli;
+mod daemon;
 pub mod settings;

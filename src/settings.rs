@@ -119,6 +119,25 @@ impl Settings {
         self.state_dir().join("kek")
     }
 
+    /// While it exists, nothing is separated or destroyed.
+    pub fn pause_file(&self) -> PathBuf {
+        self.state_dir().join("pause")
+    }
+
+    /// What the daemon keeps of its schedule.
+    pub fn schedule_file(&self) -> PathBuf {
+        self.state_dir().join("schedule")
+    }
+
+    /// What the running daemon shows.
+    pub fn published_file(&self) -> PathBuf {
+        self.state_dir().join("daemon.json")
+    }
+
+    pub fn daemon_lock(&self) -> PathBuf {
+        self.state_dir().join("daemon.lock")
+    }
+
     pub fn lock_file(&self) -> PathBuf {
         self.state_dir().join("lock")
     }

@@ -1,6 +1,6 @@
 //! The host's clock, and the fixed one of a simulation.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::ports::Clock;
 
@@ -24,11 +24,22 @@ impl Clock for FixedClock {
     }
 }
 
+/// The host's clock moved by a simulation's daemon, whose time goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct ShiftedClock(pub TimeDelta);
+
+impl Clock for ShiftedClock {
+    fn read(&self) -> DateTime<Utc> {
+        Utc::now() + self.0
+    }
+}
+
 /// The clock of a command.
 #[derive(Debug, Clone, Copy)]
 pub enum AnyClock {
     System(SystemClock),
     Fixed(FixedClock),
+    Shifted(ShiftedClock),
 }
 
 impl Clock for AnyClock {
@@ -36,6 +47,7 @@ impl Clock for AnyClock {
         match self {
             Self::System(clock) => clock.read(),
             Self::Fixed(clock) => clock.read(),
+            Self::Shifted(clock) => clock.read(),
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod durable;
 pub mod engine;
 pub mod keyring;
 pub mod ledger;
+pub mod metrics;
 pub mod postgres;
 pub mod process;
 mod sql;

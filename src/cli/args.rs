@@ -38,6 +38,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Runs one cycle now.
     Run(RunArgs),
+    /// Runs cycles on the schedule, until it is told to stop.
+    Daemon(super::daemon::DaemonArgs),
     /// Says what was done last, what is open and what comes next.
     Status(FormatArgs),
     /// Puts a person's separated records back while they are not due.
@@ -47,6 +49,10 @@ pub enum Command {
     /// Verifies and reads the ledger, and records what was destroyed by hand.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Prints completions for a shell.
+    Completions(super::completions::CompletionsArgs),
+    /// Prints manual pages.
+    Man(super::man::ManArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,28 +1,31 @@
 //! The command line: parses, opens what a command needs, prints what came out,
 //! and ends with the right code.
 
-mod args;
+pub(crate) mod args;
 mod check;
+mod completions;
+mod daemon;
 mod demo;
-mod error;
+pub(crate) mod error;
 pub mod exit;
 mod init;
-mod instant;
+pub(crate) mod instant;
 mod ledger;
-mod open;
+mod log;
+mod man;
+pub(crate) mod open;
 mod output;
 mod plan;
-mod progress;
+pub(crate) mod progress;
 mod report;
 mod restore;
-mod run;
+pub(crate) mod run;
 mod status;
 
 use clap::{
     Parser,
     error::{ContextKind, ContextValue},
 };
-use tracing_subscriber::EnvFilter;
 
 use args::{Cli, Command};
 use error::CommandError;
@@ -49,7 +52,7 @@ async fn main() -> Exit {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
-    log_to_stderr();
+    log::start(matches!(cli.command, Command::Daemon(_)));
     match dispatch(&cli).await {
         Ok(exit) => exit,
         Err(error) => {
@@ -61,20 +64,7 @@ async fn main() -> Exit {
 }
 
 /// Commands that the design has and this version has not.
-const LATER: [&str; 12] = [
-    "daemon",
-    "policy",
-    "hold",
-    "read",
-    "approve",
-    "confirm",
-    "explain",
-    "grants",
-    "schema",
-    "completions",
-    "man",
-    "residue",
-];
+const LATER: &[&str] = &["policy", "hold", "read", "approve", "confirm", "explain", "grants", "schema", "residue"];
 
 /// Prints what is wrong with the command line, or the help that it asked for.
 fn explain(error: &clap::Error) -> Exit {
@@ -96,20 +86,12 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CommandError> {
         Command::Check(args) => check::check(cli, args).await,
         Command::Plan(args) => plan::plan(cli, args).await,
         Command::Run(args) => run::run(cli, args).await,
+        Command::Daemon(_) => daemon::daemon(cli).await,
         Command::Status(args) => status::status(cli, args).await,
         Command::Restore(args) => restore::restore(cli, args).await,
         Command::Report(args) => report::report(cli, args).await,
         Command::Ledger(command) => ledger::ledger(cli, command).await,
+        Command::Completions(args) => completions::completions(args),
+        Command::Man(args) => man::man(args),
     }
-}
-
-/// Logs are for operators: to stderr, warnings and worse unless asked otherwise.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("RETENTIOND_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(output::coloured())
-        .without_time()
-        .init();
 }

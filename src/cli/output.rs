@@ -11,6 +11,11 @@ pub fn data(text: &str) -> io::Result<()> {
     line(io::stdout().lock(), text)
 }
 
+/// Prints data that is no line of text.
+pub fn bytes(bytes: &[u8]) -> io::Result<()> {
+    whole(io::stdout().lock(), bytes)
+}
+
 /// Prints data as JSON.
 pub fn json<T: Serialize>(value: &T) -> io::Result<()> {
     data(&serde_json::to_string_pretty(value)?)
@@ -21,8 +26,12 @@ pub fn note(text: &str) -> io::Result<()> {
     line(io::stderr().lock(), text)
 }
 
-fn line(mut stream: impl Write, text: &str) -> io::Result<()> {
-    match stream.write_all(text.as_bytes()).and_then(|()| stream.write_all(b"\n")).and_then(|()| stream.flush()) {
+fn line(stream: impl Write, text: &str) -> io::Result<()> {
+    whole(stream, format!("{text}\n").as_bytes())
+}
+
+fn whole(mut stream: impl Write, bytes: &[u8]) -> io::Result<()> {
+    match stream.write_all(bytes).and_then(|()| stream.flush()) {
         // Whoever reads has read enough (`| head`).
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,

@@ -1,15 +1,15 @@
 //! `run`: one cycle now.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use super::{
     args::{Cli, Format, GuardName, RunArgs},
     error::CommandError,
     exit::Exit,
     open, output,
-    progress::TerminalProgress,
 };
 use crate::{
+    daemon::{Attendant, paused, stop_on_signal},
     domain::{guard::Guard, plan::Plan},
     flow::run::{Instructions, Report, run as run_cycle},
     ports::Failure,
@@ -20,12 +20,16 @@ pub async fn run(cli: &Cli, args: &RunArgs) -> Result<Exit, CommandError> {
     let reviewed = args.plan.as_deref().map(read_plan).transpose()?;
     let rule = args.rule.as_deref().map(|id| open::rule(&settings, id)).transpose()?;
     let accepted: Vec<Guard> = args.accept_guard.iter().map(|name| guard(*name)).collect();
+    if settings.pause_file().exists() {
+        return Err(CommandError::new(Exit::Refused, paused(&settings.pause_file())));
+    }
+    let stop = stop_on_signal()?;
     let mut writing = open::writing(cli, &settings).await?;
     let mut sources = open::sources(&settings).await?;
     let book = open::rulebook(&settings, writing.simulation);
     let instructions =
         Instructions { rule: rule.as_ref(), reviewed: reviewed.as_ref(), accepted: &accepted, by: args.by.as_deref() };
-    let mut progress = TerminalProgress::default();
+    let mut progress = Attendant::new(&settings, writing.clock, stop, Arc::default());
     let result =
         run_cycle(&book, &mut sources, &mut writing.custody, &writing.clock, &instructions, &mut progress).await;
     if let (Err(Failure::Refused(reason)), Format::Json) = (&result, args.output.format) {

@@ -10,10 +10,12 @@ use super::{
     open, output,
 };
 use crate::{
+    daemon::{self, Owed, Published},
     domain::{
         destroy::BucketFacts,
         id::{Digest, RuleId, RunId},
         ledger::history::History,
+        schedule::Planner,
         verdict::Verdict,
     },
     flow::rulebook::Rulebook,
@@ -26,6 +28,12 @@ struct Status {
     initialised: bool,
     simulation: bool,
     policy: PolicyState,
+    /// Why nothing is separated or destroyed at the moment, if that is so.
+    paused: Option<String>,
+    /// What the daemon does; `None`: no daemon runs.
+    daemon: Option<Published>,
+    /// When the next cycle starts by the schedule.
+    next_cycle: Option<DateTime<Utc>>,
     last_run: Option<LastRun>,
     open: OpenIntents,
     vault: Vec<RuleState>,
@@ -94,6 +102,9 @@ pub async fn status(cli: &Cli, args: &FormatArgs) -> Result<Exit, CommandError> 
         initialised: reading.ledger.is_some(),
         simulation: reading.simulation(),
         policy: policy(&settings, &history),
+        paused: settings.pause_file().exists().then(|| daemon::paused(&settings.pause_file())),
+        daemon: daemon::published(&settings),
+        next_cycle: next_cycle(&settings, now)?,
         last_run: last_run(&history),
         open: OpenIntents {
             separations: history.open_separations.len(),
@@ -114,6 +125,17 @@ pub async fn status(cli: &Cli, args: &FormatArgs) -> Result<Exit, CommandError> 
         Format::Text => output::data(&text(&status, &settings))?,
     }
     Ok(Exit::Done)
+}
+
+/// By the schedule and what the last daemon kept of it.
+fn next_cycle(settings: &Settings, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, CommandError> {
+    let deployment = &settings.deployment;
+    let broken =
+        |error: &dyn std::fmt::Display| CommandError::new(Exit::Configuration, format!("[schedule] cycle: {error}"));
+    let planner = Planner::new(&deployment.schedule, settings.policy.timezone, &deployment.ledger_origin);
+    let Some(planner) = planner.map_err(|error| broken(&error))? else { return Ok(None) };
+    let memory = planner.resume(daemon::memory(settings)?, now);
+    Ok(Some(planner.next(&memory, now).map_err(|error| broken(&error))?.start))
 }
 
 fn policy(settings: &Settings, history: &History) -> PolicyState {
@@ -177,6 +199,7 @@ fn text(status: &Status, settings: &Settings) -> String {
         lines.push("vault      none yet; hint: `retentiond init`".to_owned());
         return lines.join("\n");
     }
+    lines.extend(daemon_lines(status, settings));
     lines.push(status.last_run.as_ref().map_or_else(
         || "last run   none".to_owned(),
         |run| {
@@ -210,7 +233,50 @@ fn text(status: &Status, settings: &Settings) -> String {
         [rule.rule.to_string(), next].into_iter().chain(numbers.map(output::count)).collect()
     });
     lines.push(output::table(&header, 2, rows.collect()));
+    if let Some(owed) = status.daemon.as_ref().and_then(|daemon| daemon.owed.as_ref()) {
+        lines.push(owed_table(owed, settings));
+    }
     lines.join("\n")
+}
+
+/// Who runs cycles, what it does, and why it waits.
+fn daemon_lines(status: &Status, settings: &Settings) -> Vec<String> {
+    let next = status.next_cycle.map(|next| open::local(next, settings));
+    let mut lines = vec![match (&status.daemon, next) {
+        (Some(daemon), _) if daemon.step.is_some() || daemon.waiting.is_some() => {
+            let doing = [&daemon.step, &daemon.waiting].into_iter().flatten().cloned().collect::<Vec<_>>();
+            format!("daemon     {}", doing.join(": "))
+        }
+        (Some(daemon), next) => match daemon.next.map(|next| open::local(next, settings)).or(next) {
+            Some(next) => format!("daemon     next cycle {next}"),
+            None => "daemon     runs, and [schedule] has no cycle".to_owned(),
+        },
+        (None, Some(next)) => format!("daemon     NOT RUNNING; by the schedule the next cycle is {next}"),
+        (None, None) => "daemon     none; cycles are started by hand or by a timer".to_owned(),
+    }];
+    let daemon = status.daemon.as_ref();
+    if let (None, Some(reason)) = (daemon.and_then(|daemon| daemon.waiting.as_ref()), &status.paused) {
+        lines.push(format!("paused     {reason}"));
+    }
+    if let Some(problem) = daemon.and_then(|daemon| daemon.last_cycle.as_ref()?.problem.as_ref()) {
+        lines.push(format!("problem    {problem}"));
+    }
+    if let Some(reason) = daemon.and_then(|daemon| daemon.reload_refused.as_ref()) {
+        lines.push(format!("reload     REFUSED, the old configuration stays in force: {reason}"));
+    }
+    lines
+}
+
+/// What the daemon counted last, source and vault together.
+fn owed_table(owed: &Owed, settings: &Settings) -> String {
+    let at = format!("owed at {}", open::local(owed.at, settings));
+    let header = [at.as_str(), "overdue since", "overdue", "to separate", "to destroy", "held", "waiting", "anomalies"];
+    let rows = owed.backlog.iter().map(|rule| {
+        let numbers = [rule.overdue, rule.due_in_source, rule.due_in_vault, rule.held, rule.waiting, rule.anomalies];
+        let since = rule.overdue_since.map_or_else(String::new, |since| open::local(since, settings));
+        [rule.rule.to_string(), since].into_iter().chain(numbers.map(output::count)).collect()
+    });
+    output::table(&header, 2, rows.collect())
 }
 
 fn policy_line(status: &Status) -> String {

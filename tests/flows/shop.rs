@@ -123,6 +123,7 @@ pub fn deployment() -> Deployment {
         schedule: Schedule { cycle: None, missed: Missed::RunOnce, window: None, jitter: zero },
         limits: Limits { batch_rows: 3, rows_per_second: 0, replica_lag_max: zero, lock_timeout: zero },
         guards: guards(),
+        metrics: None,
         datasets: datasets(),
     }
 }

@@ -35,7 +35,18 @@ pub struct Deployment {
     pub schedule: Schedule,
     pub limits: Limits,
     pub guards: Guards,
+    /// Where metrics are served; `None`: nowhere.
+    pub metrics: Option<Listen>,
     pub datasets: Vec<Dataset>,
+}
+
+/// A place on this host at which metrics are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// Address and port, of the loopback interface.
+    Loopback(String),
+    /// The path of a Unix socket.
+    Socket(String),
 }
 
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ pub mod merkle;
 pub mod note;
 pub mod proof;
 pub mod tile;
+pub mod totals;
 pub mod verify;
 
 use super::id::Digest;

@@ -47,6 +47,7 @@ fn deployment(mut root: Table<'_>, rules: Option<&Policy>, findings: &Findings) 
     let schedule = operation::schedule(&mut root);
     let limits = operation::limits(&mut root);
     let guards = operation::guards(&mut root);
+    let metrics = operation::metrics(&mut root);
     let datasets = datasets(&mut root, rules, &sources, findings);
     root.finish();
 
@@ -61,6 +62,7 @@ fn deployment(mut root: Table<'_>, rules: Option<&Policy>, findings: &Findings) 
         schedule: schedule?,
         limits: limits?,
         guards: guards?,
+        metrics: metrics?,
         datasets: datasets?,
     })
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta};
 
 use super::source::secret;
 use crate::domain::{
-    deployment::{Guards, Keys, Limits, Missed, NotAWindow, Schedule, Window},
+    deployment::{Guards, Keys, Limits, Listen, Missed, NotAWindow, Schedule, Window},
     document::{Table, Value, optional, owned},
     period::TimeSpan,
     schedule,
@@ -107,6 +107,37 @@ fn window(value: &Value<'_>) -> Option<Window> {
     let text = *value.line()?.get_ref();
     let hint = "write two times of the day: \"01:00-05:00\"";
     text.parse().map_or_else(|reason: NotAWindow| value.refuse(reason.to_string(), hint), Some)
+}
+
+/// Metrics tell what a company keeps of whom: they are for this host only.
+pub fn metrics(root: &mut Table<'_>) -> Option<Option<Listen>> {
+    let Some(value) = root.take("metrics") else { return Some(None) };
+    let mut table = value.table()?;
+    let listen = table.need("listen", "listen = \"127.0.0.1:9187\"").and_then(|value| {
+        let text = *value.line()?.get_ref();
+        if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+            return Some(Listen::Socket(path.to_owned()));
+        }
+        let loopback = |host: &str| host == "[::1]" || host == "localhost" || is_loopback(host);
+        match text.rsplit_once(':') {
+            Some((host, port)) if loopback(host) && port.parse::<u16>().is_ok() => {
+                Some(Listen::Loopback(text.to_owned()))
+            }
+            _ => {
+                let hint =
+                    "write an address of this host alone, \"127.0.0.1:9187\", or \"unix:/run/retentiond/metrics.sock\"";
+                value.refuse(format!("`{text}` is not a loopback address with its port"), hint)
+            }
+        }
+    });
+    table.finish();
+    Some(Some(listen?))
+}
+
+/// 127.0.0.0/8.
+fn is_loopback(host: &str) -> bool {
+    let parts: Vec<&str> = host.split('.').collect();
+    parts.len() == 4 && parts[0] == "127" && parts.iter().all(|part| part.parse::<u8>().is_ok())
 }
 
 pub fn limits(root: &mut Table<'_>) -> Option<Limits> {

@@ -1,0 +1,39 @@
+//! The units that are shipped: systemd understands them, and their sandbox is as
+//! tight as a client of a database allows.
+
+use std::{path::Path, process::Command};
+
+fn units() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd");
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let units = names.filter(|path| path.extension().is_some_and(|kind| kind == "service" || kind == "timer"));
+    units.map(|path| path.display().to_string()).collect()
+}
+
+#[test]
+fn systemd_has_nothing_to_say_about_the_units() {
+    let units = units();
+    assert!(units.len() >= 5, "{units:?}");
+    let output = Command::new("systemd-analyze").arg("verify").args(&units).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    // The program and its manual are installed by the package, not by this test.
+    let absent = |line: &&str| {
+        !line.contains("/usr/bin/retentiond is not executable") && !line.contains("Command 'man retentiond")
+    };
+    let said: Vec<&str> = said.lines().filter(absent).collect();
+    assert!(said.is_empty(), "{}", said.join("\n"));
+}
+
+#[test]
+fn every_service_is_exposed_by_one_point_at_most() {
+    let services: Vec<String> = units().into_iter().filter(|unit| unit.ends_with(".service")).collect();
+    for unit in &services {
+        let mut command = Command::new("systemd-analyze");
+        let output =
+            command.args(["security", "--offline=true", "--threshold=10", "--no-pager"]).arg(unit).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("Overall exposure level"), "{unit}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{unit} is exposed by more than 1.0:\n{said}");
+    }
+    assert!(services.len() >= 3, "{services:?}");
+}
