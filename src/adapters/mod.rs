@@ -6,6 +6,7 @@ pub mod engine;
 pub mod keyring;
 pub mod ledger;
 pub mod metrics;
+pub mod mysql;
 pub mod postgres;
 pub mod process;
 mod sql;

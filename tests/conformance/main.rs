@@ -13,6 +13,11 @@ mod engine;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod mariadb;
+#[cfg(test)]
+#[path = "../servers/mod.rs"]
+mod servers;
+#[cfg(test)]
 mod waiting;
 
 /// Runs every scenario on an engine.
@@ -54,3 +59,5 @@ macro_rules! scenarios {
 
 #[cfg(test)]
 engine!(on_sqlite, crate::engine::Sqlite);
+#[cfg(test)]
+engine!(on_mariadb, crate::mariadb::MariaDb);

@@ -10,7 +10,7 @@ use retentiond::{
     domain::deployment::{Engine, ServerAddress},
     ports::{Vault, VaultError},
 };
-use sqlx::{Connection as _, SqliteConnection, mysql::MySqlConnectOptions};
+use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::servers::{self, Database};
@@ -83,8 +83,8 @@ impl MariaDb {
         Self { database: servers::mariadb().database() }
     }
 
-    pub fn options(&self) -> MySqlConnectOptions {
-        self.database.url().parse().unwrap()
+    pub fn server(&self) -> Server {
+        server_of(&self.database.url())
     }
 }
 
@@ -92,15 +92,15 @@ impl Place for MariaDb {
     type Store = MySqlVault;
 
     async fn create(&self, origin: &str, simulation: bool, deployment: &str) -> Result<MySqlVault, VaultError> {
-        MySqlVault::create(self.options(), origin, simulation, deployment).await
+        MySqlVault::create(&self.server(), origin, simulation, deployment).await
     }
 
     async fn open(&self, origin: &str, deployment: &str) -> Result<MySqlVault, VaultError> {
-        MySqlVault::open(self.options(), origin, deployment).await
+        MySqlVault::open(&self.server(), origin, deployment).await
     }
 
     async fn open_read_only(&self, origin: &str, deployment: &str) -> Result<MySqlVault, VaultError> {
-        MySqlVault::open_read_only(self.options(), origin, deployment).await
+        MySqlVault::open_read_only(&self.server(), origin, deployment).await
     }
 
     fn is_simulation(&self, vault: &MySqlVault) -> bool {
@@ -132,8 +132,9 @@ impl Postgres {
 
 /// What the adapter is given for a URL.
 pub fn server_of(url: &str) -> Server {
-    let rest = url.split_once("://").unwrap().1;
-    let address = ServerAddress::parse(Engine::Postgres, rest).unwrap();
+    let (scheme, rest) = url.split_once("://").unwrap();
+    let engine = if scheme == "postgres" { Engine::Postgres } else { Engine::Mysql };
+    let address = ServerAddress::parse(engine, rest).unwrap();
     Server { address, root_certificate: None, password: None }
 }
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{
+    mysql::{MySqlScan, MySqlSource},
     sqlite::{SqliteScan, SqliteSource},
-    vault::{PostgresVault, SqliteVault},
+    vault::{MySqlVault, PostgresVault, SqliteVault},
 };
 use crate::{
     domain::{
@@ -36,6 +37,7 @@ macro_rules! each {
     ($this:expr, $inner:ident => $call:expr) => {
         match $this {
             Self::Sqlite($inner) => $call,
+            Self::MySql($inner) => $call,
         }
     };
 }
@@ -45,6 +47,7 @@ macro_rules! each_vault {
         match $this {
             Self::Sqlite($inner) => $call,
             Self::Postgres($inner) => $call,
+            Self::MySql($inner) => $call,
         }
     };
 }
@@ -53,12 +56,14 @@ macro_rules! each_vault {
 #[derive(Debug)]
 pub enum AnyScan {
     Sqlite(SqliteScan),
+    MySql(MySqlScan),
 }
 
 /// A source from which records move.
 #[derive(Debug)]
 pub enum AnySource {
     Sqlite(SqliteSource),
+    MySql(MySqlSource),
 }
 
 /// The separate store.
@@ -66,6 +71,7 @@ pub enum AnySource {
 pub enum AnyVault {
     Sqlite(SqliteVault),
     Postgres(PostgresVault),
+    MySql(MySqlVault),
 }
 
 /// Whose vault it must be.
@@ -83,6 +89,9 @@ impl AnyScan {
     pub async fn open(name: SourceName, place: &Place, lock_timeout: Duration) -> Result<Self, SourceError> {
         match place {
             Place::File(path) => Ok(Self::Sqlite(SqliteScan::open(name, path, lock_timeout).await?)),
+            Place::Server(server) if server.address.engine == Engine::Mysql => {
+                Ok(Self::MySql(MySqlScan::open(name, server, lock_timeout).await?))
+            }
             Place::Server(server) => Err(no_source(&name, server)),
         }
     }
@@ -93,6 +102,9 @@ impl AnySource {
     pub async fn open(name: SourceName, place: &Place, lock_timeout: Duration) -> Result<Self, SourceError> {
         match place {
             Place::File(path) => Ok(Self::Sqlite(SqliteSource::open(name, path, lock_timeout).await?)),
+            Place::Server(server) if server.address.engine == Engine::Mysql => {
+                Ok(Self::MySql(MySqlSource::open(name, server, lock_timeout).await?))
+            }
             Place::Server(server) => Err(no_source(&name, server)),
         }
     }
@@ -102,18 +114,16 @@ fn no_source(name: &SourceName, server: &Server) -> SourceError {
     SourceError::Engine { reason: format!("source {name}: {} has no adapter yet", server.address.engine.scheme()) }
 }
 
-fn no_vault(server: &Server) -> VaultError {
-    VaultError::Engine { reason: format!("{} has no vault yet", server.address.engine.scheme()) }
-}
-
 impl AnyVault {
     /// Whether there is a vault, or anything that may be one: asked of the file
     /// system or of the server. `Unreachable` where it cannot be known.
     pub async fn exists(place: &Place) -> Result<bool, VaultError> {
         match place {
             Place::File(path) => Ok(path.symlink_metadata().is_ok()),
-            Place::Server(server) if server.address.engine == Engine::Postgres => PostgresVault::exists(server).await,
-            Place::Server(server) => Err(no_vault(server)),
+            Place::Server(server) => match server.address.engine {
+                Engine::Postgres => PostgresVault::exists(server).await,
+                Engine::Mysql => MySqlVault::exists(server).await,
+            },
         }
     }
 
@@ -122,10 +132,12 @@ impl AnyVault {
         let Identity { origin, deployment } = identity;
         match place {
             Place::File(path) => Ok(Self::Sqlite(SqliteVault::create(path, origin, simulation, deployment).await?)),
-            Place::Server(server) if server.address.engine == Engine::Postgres => {
-                Ok(Self::Postgres(PostgresVault::create(server, origin, simulation, deployment).await?))
-            }
-            Place::Server(server) => Err(no_vault(server)),
+            Place::Server(server) => match server.address.engine {
+                Engine::Postgres => {
+                    Ok(Self::Postgres(PostgresVault::create(server, origin, simulation, deployment).await?))
+                }
+                Engine::Mysql => Ok(Self::MySql(MySqlVault::create(server, origin, simulation, deployment).await?)),
+            },
         }
     }
 
@@ -135,10 +147,10 @@ impl AnyVault {
         let Identity { origin, deployment } = identity;
         match place {
             Place::File(path) => Ok(Self::Sqlite(SqliteVault::open(path, origin, deployment).await?)),
-            Place::Server(server) if server.address.engine == Engine::Postgres => {
-                Ok(Self::Postgres(PostgresVault::open(server, origin, deployment).await?))
-            }
-            Place::Server(server) => Err(no_vault(server)),
+            Place::Server(server) => match server.address.engine {
+                Engine::Postgres => Ok(Self::Postgres(PostgresVault::open(server, origin, deployment).await?)),
+                Engine::Mysql => Ok(Self::MySql(MySqlVault::open(server, origin, deployment).await?)),
+            },
         }
     }
 
@@ -147,10 +159,12 @@ impl AnyVault {
         let Identity { origin, deployment } = identity;
         match place {
             Place::File(path) => Ok(Self::Sqlite(SqliteVault::open_read_only(path, origin, deployment).await?)),
-            Place::Server(server) if server.address.engine == Engine::Postgres => {
-                Ok(Self::Postgres(PostgresVault::open_read_only(server, origin, deployment).await?))
-            }
-            Place::Server(server) => Err(no_vault(server)),
+            Place::Server(server) => match server.address.engine {
+                Engine::Postgres => {
+                    Ok(Self::Postgres(PostgresVault::open_read_only(server, origin, deployment).await?))
+                }
+                Engine::Mysql => Ok(Self::MySql(MySqlVault::open_read_only(server, origin, deployment).await?)),
+            },
         }
     }
 

@@ -6,6 +6,8 @@
 //! stands behind `Dialect`; what has to be asked of one goes through `Session`.
 //! How rows are locked and deleted is each engine's own.
 
+#[cfg(test)]
+pub(crate) mod agreement;
 mod anomaly;
 mod belonging;
 mod census;

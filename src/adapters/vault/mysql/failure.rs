@@ -35,12 +35,3 @@ pub fn from_mysql(error: sqlx::Error) -> VaultError {
         _ => VaultError::Engine { reason },
     }
 }
-
-pub fn unreachable(reason: &str) -> VaultError {
-    VaultError::Unreachable { reason: reason.to_owned() }
-}
-
-/// The vault holds something that no vault of ours would.
-pub fn unreadable(what: &'static str) -> VaultError {
-    VaultError::Foreign { reason: format!("it holds {what} that cannot be read") }
-}

@@ -17,9 +17,10 @@ mod segments;
 mod session;
 
 use chrono::{DateTime, Utc};
-use sqlx::{MySqlConnection, mysql::MySqlConnectOptions};
+use sqlx::MySqlConnection;
 
 use crate::{
+    adapters::engine::Server,
     domain::{
         destroy::{BucketFacts, KeysGone},
         id::{BatchId, BucketId, RuleId},
@@ -42,32 +43,33 @@ pub struct MySqlVault {
 }
 
 impl MySqlVault {
+    /// Whether the database holds anything, which may be a vault.
+    pub async fn exists(server: &Server) -> Result<bool, VaultError> {
+        session::holds_tables(server).await
+    }
+
     /// Makes a new vault in an empty database and opens it. `Foreign` where the
     /// database holds anything.
     pub async fn create(
-        options: MySqlConnectOptions,
+        server: &Server,
         origin: &str,
         simulation: bool,
         deployment_id: &str,
     ) -> Result<Self, VaultError> {
-        let session = VaultSession::new(options, origin, deployment_id, Access::Write);
+        let session = VaultSession::new(server, origin, deployment_id, Access::Write);
         session.create(simulation).await?;
         Self::opened(session).await
     }
 
     /// Opens the vault that was made for this origin and deployment. A vault is
     /// never made anew by the way.
-    pub async fn open(options: MySqlConnectOptions, origin: &str, deployment_id: &str) -> Result<Self, VaultError> {
-        Self::opened(VaultSession::new(options, origin, deployment_id, Access::Write)).await
+    pub async fn open(server: &Server, origin: &str, deployment_id: &str) -> Result<Self, VaultError> {
+        Self::opened(VaultSession::new(server, origin, deployment_id, Access::Write)).await
     }
 
     /// Opens it in a session that refuses to write.
-    pub async fn open_read_only(
-        options: MySqlConnectOptions,
-        origin: &str,
-        deployment_id: &str,
-    ) -> Result<Self, VaultError> {
-        Self::opened(VaultSession::new(options, origin, deployment_id, Access::Read)).await
+    pub async fn open_read_only(server: &Server, origin: &str, deployment_id: &str) -> Result<Self, VaultError> {
+        Self::opened(VaultSession::new(server, origin, deployment_id, Access::Read)).await
     }
 
     async fn opened(session: VaultSession) -> Result<Self, VaultError> {

@@ -1,17 +1,15 @@
 //! Segments as rows: written, read, counted, deleted.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::{
     AssertSqlSafe, MySql, MySqlConnection, Row as _,
     mysql::{MySqlArguments, MySqlRow},
     query::Query,
 };
 
-use super::{
-    failure::{from_mysql, unreadable},
-    identity, schema,
-};
+use super::{failure::from_mysql, identity, schema};
 use crate::{
+    adapters::vault::contents::{self, Facts, count, no_segment, unreadable},
     domain::{
         destroy::{BucketFacts, Order},
         id::{BatchId, BucketId, RuleId},
@@ -19,9 +17,6 @@ use crate::{
     },
     ports::{Erased, IndexRow, VaultError},
 };
-
-/// The random salt at the start of a body (`docs/FORMAT.md`).
-const SALT_BYTES: usize = 24;
 
 /// Segments in one statement: that many bytes, and that many, at most. A larger
 /// one goes alone. Also the room that a statement needs beside its segment.
@@ -41,29 +36,22 @@ pub async fn lock_numbers(connection: &mut MySqlConnection) -> Result<i64, Vault
 struct Entry<'s> {
     sealed: &'s Sealed,
     sealed_at: String,
-    dataset: String,
-    bytes: u64,
+    facts: Facts,
 }
 
-/// Checks a segment. Its header must say the same as the columns by which it is
-/// found and counted.
 fn entry(sealed: &Sealed, sealed_at: String, packet_bytes_max: u64) -> Result<Entry<'_>, VaultError> {
-    let refuse = |reason: &str| VaultError::Engine { reason: reason.to_owned() };
-    let header: Header = read_header(&sealed.header).ok_or_else(|| refuse("a segment has no readable header"))?;
-    if header.bucket != sealed.bucket || header.batch != sealed.batch || header.records != sealed.records {
-        return Err(refuse("a segment's header contradicts the segment"));
-    }
-    let bytes = (sealed.header.len() + sealed.index.len() + sealed.body.len()) as u64;
+    let facts = Facts::of(sealed)?;
+    let needed = facts.bytes.unsigned_abs() + STATEMENT_BYTES;
     // The server would end the connection, and nobody would know why.
-    if bytes + STATEMENT_BYTES > packet_bytes_max {
+    if needed > packet_bytes_max {
         let reason = format!(
-            "a segment of {bytes} bytes is more than one statement may hold; hint: set max_allowed_packet on the \
-             vault's server to more than {} (it is {packet_bytes_max})",
-            bytes + STATEMENT_BYTES
+            "a segment of {} bytes is more than one statement may hold; hint: set max_allowed_packet on the vault's \
+             server to at least {needed} (it is {packet_bytes_max})",
+            facts.bytes
         );
         return Err(VaultError::Engine { reason });
     }
-    Ok(Entry { sealed, sealed_at, dataset: header.dataset, bytes })
+    Ok(Entry { sealed, sealed_at, facts })
 }
 
 pub async fn store(
@@ -72,8 +60,7 @@ pub async fn store(
     now: DateTime<Utc>,
     packet_bytes_max: u64,
 ) -> Result<(), VaultError> {
-    // One width for all instants, so that the latest is also the greatest text.
-    let sealed_at = now.to_rfc3339_opts(SecondsFormat::Nanos, true);
+    let sealed_at = contents::instant(now);
     let entries = segments.iter().map(|sealed| entry(sealed, sealed_at.clone(), packet_bytes_max));
     insert(connection, &entries.collect::<Result<Vec<_>, _>>()?).await
 }
@@ -88,7 +75,7 @@ async fn insert(connection: &mut MySqlConnection, entries: &[Entry<'_>]) -> Resu
         let mut statement = sqlx::query(AssertSqlSafe(format!("{}{values}", schema::INSERT)));
         for entry in together {
             number += 1;
-            statement = bind(statement.bind(number), entry)?;
+            statement = bind(statement.bind(number), entry);
         }
         statement.execute(&mut *connection).await.map_err(from_mysql)?;
         rest = after;
@@ -100,31 +87,26 @@ async fn insert(connection: &mut MySqlConnection, entries: &[Entry<'_>]) -> Resu
 fn statement_length(entries: &[Entry<'_>]) -> usize {
     let mut bytes = 0;
     let fitting = entries.iter().take(SEGMENTS_MAX).take_while(|entry| {
-        bytes += entry.bytes;
+        bytes += entry.facts.bytes.unsigned_abs();
         bytes <= STATEMENT_BYTES
     });
     fitting.count().max(1)
 }
 
-fn bind<'s>(
-    statement: Query<'s, MySql, MySqlArguments>,
-    entry: &'s Entry<'_>,
-) -> Result<Query<'s, MySql, MySqlArguments>, VaultError> {
-    let refuse = |reason: &str| VaultError::Engine { reason: reason.to_owned() };
-    let Sealed { bucket, batch, header, body, index, records } = entry.sealed;
-    let salt = body.get(..SALT_BYTES).unwrap_or(body);
-    Ok(statement
-        .bind(&entry.sealed_at)
-        .bind(bucket.rule.as_str())
-        .bind(bucket.date.to_string())
-        .bind(&entry.dataset)
-        .bind(batch.as_str())
-        .bind(salt)
-        .bind(i64::try_from(*records).map_err(|_| refuse("a segment counts too many records"))?)
-        .bind(i64::try_from(entry.bytes).map_err(|_| refuse("a segment is too large"))?)
-        .bind(header.as_slice())
-        .bind(index.as_slice())
-        .bind(body.as_slice()))
+fn bind<'s>(statement: Query<'s, MySql, MySqlArguments>, entry: &'s Entry<'_>) -> Query<'s, MySql, MySqlArguments> {
+    let Entry { sealed, sealed_at, facts } = entry;
+    statement
+        .bind(sealed_at)
+        .bind(&facts.rule)
+        .bind(&facts.date)
+        .bind(&facts.dataset)
+        .bind(&facts.batch)
+        .bind(&facts.salt)
+        .bind(facts.records)
+        .bind(facts.bytes)
+        .bind(sealed.header.as_slice())
+        .bind(sealed.index.as_slice())
+        .bind(sealed.body.as_slice())
 }
 
 /// Puts `sealed`, under a new number, in the place of segment `id`, or removes
@@ -172,7 +154,7 @@ pub async fn sample(connection: &mut MySqlConnection, bucket: &BucketId) -> Resu
 pub async fn headers(connection: &mut MySqlConnection, bucket: &BucketId) -> Result<Vec<Header>, VaultError> {
     let statement = sqlx::query_scalar(schema::HEADERS).bind(bucket.rule.as_str()).bind(bucket.date.to_string());
     let headers: Vec<Vec<u8>> = statement.fetch_all(connection).await.map_err(from_mysql)?;
-    headers.iter().map(|bytes| read_header(bytes).ok_or_else(|| unreadable("a header"))).collect()
+    headers.iter().map(|bytes| contents::header(bytes).ok_or_else(|| unreadable("a header"))).collect()
 }
 
 pub async fn indexes(connection: &mut MySqlConnection, rule: Option<&RuleId>) -> Result<Vec<IndexRow>, VaultError> {
@@ -218,12 +200,12 @@ async fn bucket_size(connection: &mut MySqlConnection, bucket: &BucketId) -> Res
 pub async fn assert_none_left(connection: &mut MySqlConnection, order: &Order) -> Result<(), VaultError> {
     let mut left = 0;
     for bucket in order.bucket_ids() {
-        left += headers(connection, bucket).await?.len();
+        left += bucket_size(connection, bucket).await?.0;
     }
     if left == 0 {
         return Ok(());
     }
-    Err(VaultError::Engine { reason: format!("{left} segments of destroyed buckets are still listed") })
+    Err(contents::still_listed(i64::try_from(left).unwrap_or(i64::MAX)))
 }
 
 fn read_segment(row: &MySqlRow) -> Result<(i64, Sealed), VaultError> {
@@ -240,25 +222,18 @@ fn read_segment(row: &MySqlRow) -> Result<(i64, Sealed), VaultError> {
 
 fn read_facts(row: &MySqlRow) -> Result<BucketFacts, VaultError> {
     let sealed_last: String = column(row, 5)?;
-    let sealed_last = DateTime::parse_from_rfc3339(&sealed_last).map_err(|_| unreadable("a time of sealing"))?;
     Ok(BucketFacts {
         bucket: read_bucket(row, 0)?,
         segments: count(column(row, 2)?)?,
         records: count(column(row, 3)?)?,
         bytes: count(column(row, 4)?)?,
-        sealed_last: sealed_last.with_timezone(&Utc),
+        sealed_last: contents::read_instant(&sealed_last)?,
     })
 }
 
 /// Rule and date, in the columns at `first` and behind it.
 fn read_bucket(row: &MySqlRow, first: usize) -> Result<BucketId, VaultError> {
-    let date: String = column(row, first + 1)?;
-    let date = date.parse().map_err(|_| unreadable("a bucket date"))?;
-    Ok(BucketId { rule: RuleId(column(row, first)?), date })
-}
-
-fn read_header(bytes: &[u8]) -> Option<Header> {
-    serde_json::from_slice(bytes).ok()
+    contents::bucket(column(row, first)?, &column::<String>(row, first + 1)?)
 }
 
 fn column<'r, T>(row: &'r MySqlRow, at: usize) -> Result<T, VaultError>
@@ -266,12 +241,4 @@ where
     T: sqlx::Decode<'r, MySql> + sqlx::Type<MySql>,
 {
     row.try_get(at).map_err(from_mysql)
-}
-
-fn count(value: i64) -> Result<u64, VaultError> {
-    u64::try_from(value).map_err(|_| unreadable("a count"))
-}
-
-fn no_segment(id: i64) -> VaultError {
-    VaultError::Engine { reason: format!("it has no segment {id}") }
 }

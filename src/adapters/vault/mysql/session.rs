@@ -1,16 +1,21 @@
 //! How the vault's server is connected to: what it must promise, and whose
 //! vault it must be. The vault is made here, once.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use sqlx::{ConnectOptions as _, MySqlConnection, mysql::MySqlConnectOptions};
-
-use super::{
-    failure::{from_mysql, unreachable},
-    identity::{self, Identity},
-    schema, segments,
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
-use crate::ports::VaultError;
+
+use sqlx::{ConnectOptions as _, Connection as _, MySqlConnection};
+
+use super::{failure::from_mysql, identity, schema, segments};
+use crate::{
+    adapters::{engine::Server, mysql::connection::options, vault::contents},
+    ports::VaultError,
+};
+
+/// How long a server may take to answer a connection.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -21,24 +26,23 @@ pub enum Access {
 /// Where a vault is and whose it must be.
 #[derive(Debug)]
 pub struct VaultSession {
-    options: MySqlConnectOptions,
-    identity: Identity,
+    server: Server,
+    origin: String,
+    deployment_id: String,
     access: Access,
     /// The server's `max_allowed_packet`, read at each connection.
     packet_bytes_max: AtomicU64,
 }
 
 impl VaultSession {
-    pub fn new(options: MySqlConnectOptions, origin: &str, deployment_id: &str, access: Access) -> Self {
-        // All settings are made in one place, below.
-        let options = options
-            .set_names(false)
-            .timezone(None)
-            .pipes_as_concat(false)
-            .no_engine_substitution(false)
-            .disable_statement_logging();
-        let identity = Identity { origin: origin.to_owned(), deployment_id: deployment_id.to_owned() };
-        Self { options, identity, access, packet_bytes_max: AtomicU64::new(0) }
+    pub fn new(server: &Server, origin: &str, deployment_id: &str, access: Access) -> Self {
+        Self {
+            server: server.clone(),
+            origin: origin.to_owned(),
+            deployment_id: deployment_id.to_owned(),
+            access,
+            packet_bytes_max: AtomicU64::new(0),
+        }
     }
 
     pub fn packet_bytes_max(&self) -> u64 {
@@ -49,7 +53,7 @@ impl VaultSession {
     /// written to one that is not. Also says whether it is a simulation's.
     pub async fn connect(&self) -> Result<(MySqlConnection, bool), VaultError> {
         let mut connection = self.connect_plain().await?;
-        let simulation = self.identity.recognise(&mut connection).await?;
+        let simulation = identity::recognise(&mut connection, &self.origin, &self.deployment_id).await?;
         if self.access == Access::Write {
             // Waits until no older connection can commit any more.
             schema::execute(&mut connection, schema::BEGIN).await?;
@@ -63,8 +67,7 @@ impl VaultSession {
     /// when this is interrupted the database must be emptied by hand.
     pub async fn create(&self, simulation: bool) -> Result<(), VaultError> {
         let mut connection = self.connect_plain().await?;
-        let there: i64 =
-            sqlx::query_scalar(schema::TABLES_THERE).fetch_one(&mut connection).await.map_err(from_mysql)?;
+        let there = tables_there(&mut connection).await?;
         if there != 0 {
             return Err(VaultError::Foreign {
                 reason: format!(
@@ -76,16 +79,15 @@ impl VaultSession {
             schema::execute(&mut connection, statement).await?;
         }
         schema::execute(&mut connection, schema::BEGIN).await?;
-        self.identity.write(&mut connection, simulation).await?;
+        for (name, value) in contents::meta(&self.origin, &self.deployment_id, simulation) {
+            identity::put(&mut connection, name, value).await?;
+        }
         identity::put(&mut connection, identity::LAST_NUMBER, "0").await?;
         schema::execute(&mut connection, schema::COMMIT).await
     }
 
     async fn connect_plain(&self) -> Result<MySqlConnection, VaultError> {
-        if self.options.get_database().is_none_or(str::is_empty) {
-            return Err(unreachable("the address names no database; hint: mysql://user@host/database"));
-        }
-        let mut connection = self.options.connect().await.map_err(from_mysql)?;
+        let mut connection = dial(&self.server).await?;
         for statement in [schema::NAMES, schema::SESSION, schema::ISOLATION] {
             schema::execute(&mut connection, statement).await?;
         }
@@ -113,4 +115,24 @@ impl VaultSession {
         }
         Ok(())
     }
+}
+
+async fn dial(server: &Server) -> Result<MySqlConnection, VaultError> {
+    let unreachable = |reason: String| VaultError::Unreachable { reason: format!("{reason}; {}", server.hint()) };
+    let options = options(server);
+    let dialled = tokio::time::timeout(CONNECT_TIME_MAX, options.connect()).await;
+    dialled
+        .map_err(|_| unreachable(format!("no answer within {} s", CONNECT_TIME_MAX.as_secs())))?
+        .map_err(|error| unreachable(error.to_string()))
+}
+
+async fn tables_there(connection: &mut MySqlConnection) -> Result<i64, VaultError> {
+    sqlx::query_scalar(schema::TABLES_THERE).fetch_one(connection).await.map_err(from_mysql)
+}
+
+pub async fn holds_tables(server: &Server) -> Result<bool, VaultError> {
+    let mut connection = dial(server).await?;
+    let there = tables_there(&mut connection).await? > 0;
+    connection.close().await.map_err(from_mysql)?;
+    Ok(there)
 }

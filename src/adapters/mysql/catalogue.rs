@@ -1,0 +1,293 @@
+//! The live schema, read from `information_schema` before every transaction that
+//! relies on it. This database's tables are named as they are; tables of other
+//! databases whose foreign keys point here are named with their database.
+//!
+//! The server shows a user only what the user may touch. That nothing is hidden
+//! can be seen only with the privilege PROCESS: `is_complete` says so.
+
+use std::collections::BTreeMap;
+
+use sqlx::mysql::MySqlRow;
+
+use super::{
+    connection::Link,
+    dialect::{MYSQL, quote},
+    failure,
+    value::{self, Class, class},
+};
+use crate::{
+    adapters::sql::{Column, ForeignKey, Holds, Identity, Index, Kind, Names, Schema, Table},
+    ports::SourceError,
+};
+
+#[derive(Debug)]
+pub(super) struct Catalogue {
+    pub(super) schema: Schema,
+    /// Every foreign key that points here is seen; `None` where it is not known.
+    pub(super) is_complete: Option<bool>,
+}
+
+/// Tables of this database and those of others that point here.
+const CONCERNED: &str = "(t.TABLE_SCHEMA = database() OR EXISTS (SELECT 1 FROM information_schema.KEY_COLUMN_USAGE k \
+     WHERE k.REFERENCED_TABLE_SCHEMA = database() AND k.TABLE_SCHEMA = t.TABLE_SCHEMA AND k.TABLE_NAME = t.TABLE_NAME))";
+
+const FOREIGN_KEYS: &str = "SELECT k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME, \
+     k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE, database() \
+     FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r \
+     ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME \
+     AND r.TABLE_NAME = k.TABLE_NAME \
+     WHERE k.REFERENCED_TABLE_SCHEMA = database() \
+     ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION";
+
+/// Table by database and name.
+type Places = BTreeMap<(String, String), usize>;
+
+impl Catalogue {
+    pub(super) async fn read(link: &mut Link) -> Result<Self, SourceError> {
+        let keys = link.all(FOREIGN_KEYS).await.map_err(failure::engine)?;
+        let settings = link.one("SELECT database(), @@lower_case_table_names").await.map_err(failure::engine)?;
+        let own = value::text(&settings, 0)?;
+        let table_names = if value::number(&settings, 1)? == 0 { Names::Exact } else { Names::IgnoringCase };
+        let others = keys.iter().map(|row| value::text(row, 0)).collect::<Result<Vec<_>, _>>()?;
+        // Asking about other databases makes the server open all of theirs.
+        let only_own = others.iter().all(|other| *other == own);
+        let concerned = if only_own { "t.TABLE_SCHEMA = database()" } else { CONCERNED };
+        let mut reader = Reader { own, tables: Vec::new(), places: Places::new() };
+        reader
+            .tables(&rows(link, "TABLES", "TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE", concerned, "1, 2").await?)?;
+        let columns = "TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, \
+                       IS_NULLABLE, EXTRA, DATA_TYPE";
+        reader.columns(&rows(link, "COLUMNS", columns, concerned, "1, 2, ORDINAL_POSITION").await?)?;
+        let indexes = "TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, INDEX_TYPE";
+        reader.indexes(&rows(link, "STATISTICS", indexes, concerned, "1, 2, 3, SEQ_IN_INDEX").await?)?;
+        reader.foreign_keys(&keys)?;
+        let triggers = "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS \
+                        WHERE EVENT_OBJECT_SCHEMA = database() ORDER BY 1, 2, 3";
+        reader.triggers(&link.all(triggers).await.map_err(failure::engine)?)?;
+        let is_complete = is_complete(link, &keys).await?;
+        for table in &mut reader.tables {
+            identify(table);
+        }
+        let schema = Schema { dialect: &MYSQL, tables: reader.tables, table_names, default: Some(reader.own) };
+        Ok(Self { schema, is_complete })
+    }
+}
+
+async fn rows(
+    link: &mut Link,
+    table: &str,
+    columns: &str,
+    concerned: &str,
+    order: &str,
+) -> Result<Vec<MySqlRow>, SourceError> {
+    let text = format!("SELECT {columns} FROM information_schema.{table} t WHERE {concerned} ORDER BY {order}");
+    link.all(&text).await.map_err(failure::engine)
+}
+
+/// Compares the foreign keys that this user is shown with those that there are.
+async fn is_complete(link: &mut Link, shown: &[MySqlRow]) -> Result<Option<bool>, SourceError> {
+    let view = if link.version.contains("MariaDB") { "INNODB_SYS_FOREIGN" } else { "INNODB_FOREIGN" };
+    let text =
+        format!("SELECT count(*) FROM information_schema.{view} WHERE substring_index(REF_NAME, '/', 1) = database()");
+    let Ok(row) = link.one(&text).await else { return Ok(None) };
+    let mut names = Vec::new();
+    for row in shown {
+        let name = (value::text(row, 0)?, value::text(row, 1)?, value::text(row, 2)?);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(Some(usize::try_from(value::number(&row, 0)?).ok() <= Some(names.len())))
+}
+
+struct Reader {
+    /// This database.
+    own: String,
+    tables: Vec<Table>,
+    places: Places,
+}
+
+impl Reader {
+    /// A table as an operator writes it.
+    fn name(&self, database: &str, table: &str) -> String {
+        if database == self.own { table.to_owned() } else { format!("{database}.{table}") }
+    }
+
+    fn at(&mut self, row: &MySqlRow) -> Result<Option<&mut Table>, SourceError> {
+        let place = self.places.get(&(value::text(row, 0)?, value::text(row, 1)?));
+        Ok(place.and_then(|place| self.tables.get_mut(*place)))
+    }
+
+    fn tables(&mut self, rows: &[MySqlRow]) -> Result<(), SourceError> {
+        for row in rows {
+            let (database, name) = (value::text(row, 0)?, value::text(row, 1)?);
+            let (kind, engine) = (value::text(row, 2)?, value::text(row, 3)?);
+            self.places.insert((database.clone(), name.clone()), self.tables.len());
+            self.tables.push(Table {
+                name: self.name(&database, &name),
+                sql: format!("{}.{}", quote(&database), quote(&name)),
+                kind: match kind.as_str() {
+                    "BASE TABLE" | "SYSTEM VERSIONED" => Kind::Table,
+                    "VIEW" | "SYSTEM VIEW" => Kind::View,
+                    _ => Kind::Virtual,
+                },
+                columns: Vec::new(),
+                column_names: Names::IgnoringCase,
+                identity: unusable(&kind, &engine),
+                indexes: Vec::new(),
+                foreign_keys: Vec::new(),
+                triggers: Vec::new(),
+            });
+        }
+        Ok(())
+    }
+
+    fn columns(&mut self, rows: &[MySqlRow]) -> Result<(), SourceError> {
+        for row in rows {
+            let text = |position| value::text(row, position);
+            let (charset, collation) = (text(4)?, text(5)?);
+            // `json` is a type of its own in MySQL and has no character set.
+            let declared = value::declared(&text(3)?, &charset, &collation);
+            let extra = text(7)?.to_ascii_uppercase();
+            let column = Column {
+                name: text(2)?,
+                holds: holds(&declared, &text(8)?),
+                declared,
+                not_null: text(6)? == "NO",
+                key: 0,
+                stored: !extra.contains("GENERATED") || extra.contains("DEFAULT_GENERATED"),
+            };
+            if let Some(table) = self.at(row)? {
+                table.columns.push(column);
+            }
+        }
+        Ok(())
+    }
+
+    fn indexes(&mut self, rows: &[MySqlRow]) -> Result<(), SourceError> {
+        for row in rows {
+            let (name, column) = (value::text(row, 2)?, value::text(row, 4)?);
+            let unique = value::number(row, 3)? == 0;
+            let partial = value::raw(row, 5)?.is_some() || value::text(row, 6)? != "BTREE";
+            let Some(table) = self.at(row)? else { continue };
+            if table.indexes.last().is_none_or(|last| last.name != name) {
+                table.indexes.push(Index { name: name.clone(), unique, partial: false, columns: Vec::new() });
+            }
+            let Some(index) = table.indexes.last_mut() else { continue };
+            index.partial |= partial;
+            index.columns.push((!column.is_empty()).then(|| column.clone()));
+            let position = i64::try_from(index.columns.len()).unwrap_or(i64::MAX);
+            if name == PRIMARY
+                && let Some(found) = table.columns.iter_mut().find(|found| found.name.eq_ignore_ascii_case(&column))
+            {
+                found.key = position;
+            }
+        }
+        Ok(())
+    }
+
+    fn foreign_keys(&mut self, rows: &[MySqlRow]) -> Result<(), SourceError> {
+        let mut last = None;
+        for row in rows {
+            let text = |position| value::text(row, position);
+            let this = (text(0)?, text(1)?, text(2)?);
+            let (parent, pair, rule) = (text(4)?, (text(3)?, text(5)?), text(6)?);
+            let Some(table) = self.at(row)? else { continue };
+            if last.as_ref() != Some(&this) {
+                table.foreign_keys.push(ForeignKey { parent, on: Vec::new(), on_delete: rule });
+            }
+            if let Some(key) = table.foreign_keys.last_mut() {
+                key.on.push(pair);
+            }
+            last = Some(this);
+        }
+        Ok(())
+    }
+
+    fn triggers(&mut self, rows: &[MySqlRow]) -> Result<(), SourceError> {
+        for row in rows {
+            let name = value::text(row, 2)?;
+            if let Some(table) = self.at(row)? {
+                table.triggers.push(name);
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) const PRIMARY: &str = "PRIMARY";
+
+/// Tables whose rows cannot be moved, whatever their keys.
+fn unusable(kind: &str, engine: &str) -> Identity {
+    if kind == "SYSTEM VERSIONED" {
+        let hint = "ALTER TABLE … DROP SYSTEM VERSIONING, or delete its history by hand";
+        return Identity::None("keeps every deleted row as history", hint);
+    }
+    if kind == "BASE TABLE" && !engine.eq_ignore_ascii_case("InnoDB") {
+        let hint = "ALTER TABLE … ENGINE = InnoDB: with MyISAM, Aria and others a deletion cannot be undone";
+        return Identity::None("is kept by an engine without transactions", hint);
+    }
+    Identity::Key(Vec::new())
+}
+
+/// Finds what tells the rows of a table apart: its primary key, or a unique
+/// index over columns that are never NULL.
+fn identify(table: &mut Table) {
+    if table.kind != Kind::Table || matches!(table.identity, Identity::None(..)) {
+        return;
+    }
+    let key = identity_index(table).map(|(_, columns)| columns);
+    table.identity = match key {
+        None => Identity::None(
+            "has no primary key and no unique index over columns that are NOT NULL",
+            "add one: without it, rows that are alike cannot be told apart",
+        ),
+        Some(key) if key.iter().any(|name| table.column(name).is_some_and(|column| !column.stored)) => Identity::None(
+            "is identified by a generated column",
+            "add a unique index over columns that are NOT NULL and not generated",
+        ),
+        Some(key) => Identity::Key(key),
+    };
+}
+
+/// The index that identifies rows, and its columns.
+pub(super) fn identity_index(table: &Table) -> Option<(&str, Vec<String>)> {
+    let primary: Vec<String> = table.primary_key().into_iter().map(str::to_owned).collect();
+    if !primary.is_empty() {
+        return Some((PRIMARY, primary));
+    }
+    let never_null = |name: &String| table.column(name).is_some_and(|column| column.not_null && column.stored);
+    table.indexes.iter().filter(|index| index.unique && !index.partial).find_map(|index| {
+        let columns: Vec<String> = index.columns.iter().cloned().collect::<Option<_>>()?;
+        columns.iter().all(never_null).then_some((index.name.as_str(), columns))
+    })
+}
+
+/// Character sets in which a digit is not the byte that it is in ASCII.
+const WIDE: [&str; 4] = ["ucs2", "utf16", "utf16le", "utf32"];
+
+/// Columns by which rows of a table point at others of it, and that may be NULL.
+/// The server checks keys row by row: of two rows that go or come together, one
+/// would point at nothing for a moment.
+pub(super) fn self_links(table: &Table) -> Vec<&str> {
+    let own = table.foreign_keys.iter().filter(|key| key.parent == table.name);
+    let columns = own.flat_map(|key| &key.on).filter_map(|(here, _)| table.column(here));
+    let mut links: Vec<&str> = Vec::new();
+    for column in columns.filter(|column| !column.not_null && column.key == 0 && column.stored) {
+        if !links.contains(&column.name.as_str()) {
+            links.push(&column.name);
+        }
+    }
+    links
+}
+
+fn holds(declared: &str, data_type: &str) -> Holds {
+    match class(declared) {
+        Class::Integer => Holds::Number,
+        Class::Instant => Holds::TimestampTz,
+        Class::Text(charset) if data_type != "json" && !WIDE.contains(&charset.as_str()) => Holds::Text,
+        Class::Ascii if data_type == "date" => Holds::Date,
+        Class::Ascii if data_type == "datetime" => Holds::Timestamp,
+        Class::Ascii | Class::Text(_) | Class::Real | Class::Bytes => Holds::Other,
+    }
+}

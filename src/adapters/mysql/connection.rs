@@ -1,0 +1,262 @@
+//! One dedicated connection: how it is opened, what is pinned in its session,
+//! and how statements are run on it.
+//!
+//! There is no pool. The connection is taken out while a statement runs and put
+//! back when the server has answered, were it with an error. Whatever else
+//! happens to it closes it, and the server undoes the transaction that was open.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection, SqlSafeStr as _, Statement as _,
+    mysql::{MySqlConnectOptions, MySqlRow, MySqlSslMode},
+};
+
+use super::{catalogue::Catalogue, dialect::MYSQL, failure, value};
+use crate::{
+    adapters::{engine::Server, sql::Sql},
+    domain::{deployment::Host, id::SourceName},
+    ports::SourceError,
+};
+
+/// How long a server may take to answer a connection.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// Rows are locked with `SKIP LOCKED` and floats read as doubles from here on.
+const MARIADB_MIN: (u32, u32) = (10, 6);
+const MYSQL_MIN: (u32, u32) = (8, 0);
+
+/// Everything on which the meaning of a statement and the text of a value depend,
+/// whatever the server, the database or the user has been set to. Text comes as
+/// the bytes of its column. Dates that do not exist are values like others.
+const PINNED: &str = "SET NAMES utf8mb4; SET SESSION character_set_results = NULL, \
+     sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', \
+     autocommit = 1, completion_type = 'NO_CHAIN', foreign_key_checks = 1, unique_checks = 1, sql_auto_is_null = 0, \
+     sql_safe_updates = 0, sql_big_selects = 1, sql_select_limit = DEFAULT, wait_timeout = 86400, \
+     net_read_timeout = 600, net_write_timeout = 600";
+
+/// Lists of keys stay lists; expressions of our own mean what they say.
+const PINNED_MARIADB: &str = "SET SESSION default_regex_flags = '', max_statement_time = 0, \
+     in_predicate_conversion_threshold = 0, check_constraint_checks = 1";
+const PINNED_MYSQL: &str = "SET SESSION max_execution_time = 0, range_optimizer_max_mem_size = 0";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Cannot write: the session refuses to.
+    Read,
+    Write,
+}
+
+/// How a server is reached, for sources and for the vault. All settings of the
+/// session are made by whoever opens it.
+pub(in crate::adapters) fn options(server: &Server) -> MySqlConnectOptions {
+    let address = &server.address;
+    let options = MySqlConnectOptions::new()
+        .username(&address.user)
+        .database(&address.database)
+        // TLS is worth having on the loopback too, and nothing is lost without it.
+        .ssl_mode(if address.host.is_local() { MySqlSslMode::Preferred } else { MySqlSslMode::VerifyIdentity })
+        .set_names(false)
+        .timezone(None)
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .disable_statement_logging();
+    let options = match &address.host {
+        Host::Tcp { name, port } => options.host(name).port(*port),
+        Host::Socket { path, .. } => options.socket(path),
+    };
+    let options = match &server.password {
+        Some(password) => options.password(password.reveal()),
+        None => options,
+    };
+    match &server.root_certificate {
+        Some(path) => options.ssl_ca(path),
+        None => options,
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) name: SourceName,
+    server: Server,
+    access: Access,
+    lock_timeout: Duration,
+    /// `None` after anything but an answer of the server.
+    connection: Option<MySqlConnection>,
+    /// Engine and version, as the server says them.
+    pub(super) version: String,
+    /// The longest statement that the server takes.
+    pub(super) packet_bytes_max: usize,
+}
+
+impl Link {
+    pub(super) async fn open(
+        name: SourceName,
+        server: &Server,
+        lock_timeout: Duration,
+        access: Access,
+    ) -> Result<Self, SourceError> {
+        let mut link = Self {
+            name,
+            server: server.clone(),
+            access,
+            lock_timeout,
+            connection: None,
+            version: String::new(),
+            packet_bytes_max: 0,
+        };
+        link.connect().await?;
+        Ok(link)
+    }
+
+    /// Connects where there is no connection.
+    pub(super) async fn connect(&mut self) -> Result<(), SourceError> {
+        if self.connection.is_some() {
+            return Ok(());
+        }
+        let unreachable = |reason: String| SourceError::Unreachable {
+            source_name: self.name.to_string(),
+            reason: format!("{reason}; {}", self.server.hint()),
+        };
+        let options = options(&self.server);
+        let connecting = tokio::time::timeout(CONNECT_TIME_MAX, options.connect()).await;
+        let connection = connecting
+            .map_err(|_| unreachable(format!("no answer within {} s", CONNECT_TIME_MAX.as_secs())))?
+            .map_err(|error| unreachable(failure::describe(&error)))?;
+        self.connection = Some(connection);
+        let prepared = self.prepare_session().await;
+        if prepared.is_err() {
+            self.connection = None;
+        }
+        prepared
+    }
+
+    async fn prepare_session(&mut self) -> Result<(), SourceError> {
+        self.command(PINNED).await.map_err(failure::engine)?;
+        let row = self.one("SELECT version(), @@max_allowed_packet").await.map_err(failure::engine)?;
+        self.version = value::text(&row, 0)?;
+        self.packet_bytes_max = usize::try_from(value::number(&row, 1)?).unwrap_or(0);
+        let maria = self.version.contains("MariaDB");
+        let (least, what) = if maria { (MARIADB_MIN, "MariaDB") } else { (MYSQL_MIN, "MySQL") };
+        if version_number(&self.version).is_none_or(|found| found < least) {
+            return Err(SourceError::Engine {
+                reason: format!(
+                    "the server of source {} is {}; {what} {}.{} or later is needed",
+                    self.name, self.version, least.0, least.1
+                ),
+            });
+        }
+        self.command(if maria { PINNED_MARIADB } else { PINNED_MYSQL }).await.map_err(failure::engine)?;
+        // The server counts in whole seconds, and 0 may mean not at all.
+        let seconds = self.lock_timeout.as_secs_f64().ceil().max(1.0);
+        let locks = format!("SET SESSION innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}");
+        self.command(&locks).await.map_err(failure::engine)?;
+        let isolation = match self.access {
+            Access::Read => "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+            // Locks rows, not the gaps between them.
+            Access::Write => "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
+        };
+        self.command(isolation).await.map_err(failure::engine)
+    }
+
+    /// Takes the connection for one statement.
+    fn take(&mut self) -> Result<MySqlConnection, sqlx::Error> {
+        let lost = || sqlx::Error::Protocol("the connection was lost".to_owned());
+        self.connection.take().ok_or_else(lost)
+    }
+
+    /// Keeps the connection if the server has answered.
+    fn answered<T>(&mut self, connection: MySqlConnection, answer: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        if !answer.as_ref().is_err_and(failure::is_connection) {
+            self.connection = Some(connection);
+        }
+        answer
+    }
+
+    /// Runs statements of our own without an answer.
+    pub(super) async fn command(&mut self, text: &str) -> Result<(), sqlx::Error> {
+        self.execute(text).await.map(|_| ())
+    }
+
+    /// Runs a statement and returns the rows that it changed.
+    pub(super) async fn execute(&mut self, text: &str) -> Result<u64, sqlx::Error> {
+        let mut connection = self.take()?;
+        let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(text))).await;
+        self.answered(connection, done).map(|done| done.rows_affected())
+    }
+
+    pub(super) async fn all(&mut self, text: &str) -> Result<Vec<MySqlRow>, sqlx::Error> {
+        let mut connection = self.take()?;
+        let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(text))).await;
+        self.answered(connection, rows)
+    }
+
+    pub(super) async fn one(&mut self, text: &str) -> Result<MySqlRow, sqlx::Error> {
+        self.all(text).await?.into_iter().next().ok_or(sqlx::Error::RowNotFound)
+    }
+
+    /// Compiles a statement and returns the number of its parameters.
+    pub(super) async fn parameters(&mut self, text: &str) -> Result<usize, sqlx::Error> {
+        let mut connection = self.take()?;
+        let prepared = connection.prepare(AssertSqlSafe(text).into_sql_str()).await;
+        let prepared = self.answered(connection, prepared)?;
+        Ok(prepared.parameters().map_or(0, |parameters| match parameters {
+            sqlx::Either::Left(types) => types.len(),
+            sqlx::Either::Right(count) => count,
+        }))
+    }
+
+    pub(super) async fn begin(&mut self) -> Result<(), sqlx::Error> {
+        self.command("START TRANSACTION").await
+    }
+
+    /// One state of the whole database, and no way to change it.
+    pub(super) async fn begin_reading(&mut self) -> Result<(), sqlx::Error> {
+        self.command(
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+        )
+        .await
+    }
+
+    /// Undoes what is open. Without a connection the server does.
+    pub(super) async fn roll_back(&mut self) -> Result<(), sqlx::Error> {
+        if self.connection.is_none() {
+            return Ok(());
+        }
+        match self.command("ROLLBACK").await {
+            // The connection is gone, and with it the transaction.
+            Err(_) if self.connection.is_none() => Ok(()),
+            done => done,
+        }
+    }
+
+    pub(super) async fn catalogue(&mut self) -> Result<Arc<Catalogue>, SourceError> {
+        Catalogue::read(self).await.map(Arc::new)
+    }
+}
+
+/// Text of a statement with its values in it.
+pub(super) fn rendered(sql: Sql) -> String {
+    sql.into_parts(&MYSQL).0
+}
+
+/// `10.11.4-MariaDB-1` or `8.0.36`. Behind `5.5.5-` stands the true version of
+/// some MariaDB servers.
+fn version_number(text: &str) -> Option<(u32, u32)> {
+    let text = text.strip_prefix("5.5.5-").unwrap_or(text);
+    let mut parts = text.split(['.', '-']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_as_both_servers_write_them() {
+        assert_eq!(version_number("10.11.19-MariaDB-0+deb12u1"), Some((10, 11)));
+        assert_eq!(version_number("5.5.5-10.4.8-MariaDB"), Some((10, 4)));
+        assert_eq!(version_number("8.0.36"), Some((8, 0)));
+        assert_eq!(version_number("unknown"), None);
+    }
+}

@@ -1,0 +1,63 @@
+//! MariaDB and MySQL as a source.
+//!
+//! `MySqlScan` cannot write: its session is read-only, and so is each of its
+//! transactions. `MySqlSource` moves records: it locks what it chose, deletes by
+//! key, and keeps the transaction open until the sealed copy was compared. Both
+//! build their statements from the same conditions.
+//!
+//! Nothing here decides what is due, and nothing here prints.
+
+mod batch;
+mod catalogue;
+mod chosen;
+pub(super) mod connection;
+pub(super) mod dialect;
+pub(super) mod failure;
+mod restore;
+mod session;
+mod shape;
+mod source;
+mod take;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::time::Duration;
+
+use crate::{
+    adapters::engine::Server,
+    domain::{census::Census, deployment::Dataset, id::SourceName, selection::Scope},
+    ports::{Scan, SchemaFinding, SourceError},
+};
+
+use connection::{Access, Link};
+
+pub use source::MySqlSource;
+
+/// The read-only view of a database on a MariaDB or MySQL server.
+#[derive(Debug)]
+pub struct MySqlScan {
+    link: Link,
+}
+
+impl MySqlScan {
+    /// Opens a session that refuses to write. `lock_timeout` is how long a lock
+    /// of the application is waited for.
+    pub async fn open(name: SourceName, server: &Server, lock_timeout: Duration) -> Result<Self, SourceError> {
+        Ok(Self { link: Link::open(name, server, lock_timeout, Access::Read).await? })
+    }
+}
+
+impl Scan for MySqlScan {
+    fn name(&self) -> &SourceName {
+        &self.link.name
+    }
+
+    async fn inspect(&mut self, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError> {
+        session::inspect(&mut self.link, dataset, all).await
+    }
+
+    async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
+        session::census(&mut self.link, dataset, scope).await
+    }
+}

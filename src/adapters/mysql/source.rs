@@ -1,0 +1,210 @@
+//! The source that records move out of: one connection, one transaction at a
+//! time, and what becomes of it.
+//!
+//! The transaction that `take` opens is ended by `commit` or `rollback` only. A
+//! connection that is lost ends it too, and the server undoes it, unless it had
+//! been told to commit: then nobody knows, and the error says no more than that.
+
+use std::time::Duration;
+
+use super::{
+    connection::{Access, Link},
+    failure, restore, session,
+    take::{self, Position, Positions},
+};
+use crate::{
+    adapters::engine::Server,
+    domain::{
+        census::Census,
+        deployment::{Dataset, WipeLevel},
+        id::SourceName,
+        seal::SealReceipt,
+        selection::{Cause, Scope},
+    },
+    ports::{Batch, Presence, Restoration, Scan, SchemaFinding, Source, SourceError, Wiped},
+};
+
+use super::batch::Order;
+
+/// How often a batch begins anew that the server gave up to end a deadlock.
+const DEADLOCKS_MAX: u32 = 3;
+
+/// A database on a MariaDB or MySQL server from which records move.
+#[derive(Debug)]
+pub struct MySqlSource {
+    link: Link,
+    transaction: Transaction,
+    positions: Positions,
+}
+
+#[derive(Debug)]
+enum Transaction {
+    None,
+    /// Something began and was not seen to end: its future was dropped.
+    Unfinished,
+    /// A batch is deleted and waits for its receipt.
+    Taken {
+        position: Position,
+        reached: Option<Order>,
+    },
+}
+
+impl MySqlSource {
+    /// Connects for reading and writing. `lock_timeout` is how long a lock of the
+    /// application is waited for.
+    pub async fn open(name: SourceName, server: &Server, lock_timeout: Duration) -> Result<Self, SourceError> {
+        let link = Link::open(name, server, lock_timeout, Access::Write).await?;
+        Ok(Self { link, transaction: Transaction::None, positions: Positions::new() })
+    }
+
+    /// Sees that there is a connection and that no transaction is open on it.
+    async fn idle(&mut self) -> Result<(), SourceError> {
+        match self.transaction {
+            Transaction::None => {}
+            Transaction::Unfinished => self.undo().await?,
+            Transaction::Taken { .. } => {
+                return Err(SourceError::Engine {
+                    reason: "a batch is open: commit it or roll it back first".to_owned(),
+                });
+            }
+        }
+        self.link.connect().await
+    }
+
+    async fn begin(&mut self) -> Result<(), SourceError> {
+        self.transaction = Transaction::Unfinished;
+        self.link.begin().await.map_err(failure::engine)
+    }
+
+    async fn undo(&mut self) -> Result<(), SourceError> {
+        self.link.roll_back().await.map_err(failure::engine)?;
+        self.transaction = Transaction::None;
+        Ok(())
+    }
+
+    /// Commits. Foreign keys were checked at each statement, so that the server
+    /// has nothing to refuse any more, save a deadlock between several servers.
+    async fn finish(&mut self) -> Result<(), SourceError> {
+        self.transaction = Transaction::Unfinished;
+        match self.link.command("COMMIT").await {
+            Ok(()) => {
+                self.transaction = Transaction::None;
+                Ok(())
+            }
+            Err(error) if failure::is_deadlock(&error) => {
+                self.transaction = Transaction::None;
+                Err(SourceError::RolledBack { reason: failure::describe(&error) })
+            }
+            Err(error) => Err(failure::engine(error)),
+        }
+    }
+
+    async fn take_once(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        limit: u32,
+        from: Option<&Order>,
+    ) -> Result<take::Outcome, SourceError> {
+        self.begin().await?;
+        let outcome = take::take(&mut self.link, dataset, scope, cause, limit, from).await;
+        if outcome.is_err() {
+            self.undo().await?;
+        }
+        outcome
+    }
+}
+
+impl Scan for MySqlSource {
+    fn name(&self) -> &SourceName {
+        &self.link.name
+    }
+
+    async fn inspect(&mut self, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError> {
+        self.idle().await?;
+        session::inspect(&mut self.link, dataset, all).await
+    }
+
+    async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
+        self.idle().await?;
+        session::census(&mut self.link, dataset, scope).await
+    }
+}
+
+impl Source for MySqlSource {
+    async fn take(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        limit: u32,
+    ) -> Result<Option<Batch>, SourceError> {
+        self.idle().await?;
+        if limit == 0 {
+            return Err(SourceError::Engine { reason: "a batch of no records was asked for".to_owned() });
+        }
+        let position = take::position_key(dataset, cause);
+        let from = self.positions.get(&position).cloned();
+        let mut attempt = 1;
+        let outcome = loop {
+            match self.take_once(dataset, scope, cause, limit, from.as_ref()).await {
+                Err(SourceError::RolledBack { .. }) if attempt < DEADLOCKS_MAX => attempt += 1,
+                outcome => break outcome?,
+            }
+        };
+        if outcome.batch.is_none() {
+            self.undo().await?;
+            self.positions.remove(&position);
+            return Ok(None);
+        }
+        self.transaction = Transaction::Taken { position, reached: outcome.position };
+        Ok(outcome.batch)
+    }
+
+    async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {
+        let Transaction::Taken { position, reached } = std::mem::replace(&mut self.transaction, Transaction::None)
+        else {
+            return Err(SourceError::Engine { reason: format!("no batch is open for receipt {}", receipt.batch()) });
+        };
+        self.finish().await?;
+        match reached {
+            Some(reached) => self.positions.insert(position, reached),
+            None => self.positions.remove(&position),
+        };
+        Ok(())
+    }
+
+    async fn rollback(&mut self) -> Result<(), SourceError> {
+        match self.transaction {
+            Transaction::None => Ok(()),
+            Transaction::Unfinished | Transaction::Taken { .. } => self.undo().await,
+        }
+    }
+
+    async fn presence(&mut self, record: &Restoration<'_>) -> Result<Presence, SourceError> {
+        self.idle().await?;
+        self.begin().await?;
+        let presence = restore::presence(&mut self.link, record).await;
+        self.undo().await?;
+        presence
+    }
+
+    async fn put_back(&mut self, records: &[Restoration<'_>]) -> Result<(), SourceError> {
+        self.idle().await?;
+        self.begin().await?;
+        match restore::put_back(&mut self.link, records).await {
+            Ok(()) => self.finish().await,
+            Err(error) => {
+                self.undo().await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn wipe(&mut self, _tables: &[String], _level: WipeLevel) -> Result<Wiped, SourceError> {
+        Err(SourceError::Engine {
+            reason: "this version cannot wipe MariaDB and MySQL; hint: write wipe = \"none\"".to_owned(),
+        })
+    }
+}

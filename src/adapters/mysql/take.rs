@@ -1,0 +1,160 @@
+//! Takes a batch: chosen, locked, read and deleted in one transaction that is
+//! left open.
+//!
+//! Rows that the application has locked are left out, a record whole when it is
+//! only one of its children. What was read under the lock is what is deleted, by
+//! key, and what is sealed; any doubt about the numbers is an error, and the
+//! caller undoes the transaction.
+
+use std::collections::BTreeMap;
+
+use super::{
+    batch::{self, Choice, KEYS_MAX, Order},
+    chosen::{Chosen, Row, Taking, keys, literals},
+    connection::Link,
+    failure, value,
+};
+use crate::{
+    adapters::sql::{Selection, Table, carried, check_conditions, check_links, headings},
+    domain::{
+        deployment::Dataset,
+        id::EventName,
+        selection::{Cause, Scope},
+    },
+    ports::{Batch, SourceError},
+};
+
+/// Up to where a dataset's table was read for a cause: what lies before it was
+/// taken or has to wait, and need not be read again in this cycle.
+pub(super) type Position = (String, String, Cause);
+pub(super) type Positions = BTreeMap<Position, Order>;
+
+/// A batch with the position to go on from once it is committed.
+pub(super) struct Outcome {
+    pub(super) batch: Option<Batch>,
+    pub(super) position: Option<Order>,
+}
+
+pub(super) fn position_key(dataset: &Dataset, cause: &Cause) -> Position {
+    (dataset.rule.to_string(), dataset.table.clone(), cause.clone())
+}
+
+/// Runs inside an open transaction.
+pub(super) async fn take(
+    link: &mut Link,
+    dataset: &Dataset,
+    scope: &Scope<'_>,
+    cause: &Cause,
+    limit: u32,
+    position: Option<&Order>,
+) -> Result<Outcome, SourceError> {
+    let catalogue = link.catalogue().await?;
+    let schema = &catalogue.schema;
+    let selection = Selection::new(dataset, scope, schema)?;
+    let fitted = &selection.of.fitted;
+    check_conditions(link, fitted).await?;
+    let others = scope.others.iter().map(|(other, _)| *other).filter(|other| !std::ptr::eq(*other, dataset));
+    check_links(fitted, schema, others)?;
+    let own = fitted.event(scope.event)?;
+    let mut from = position.cloned();
+    loop {
+        let (roots, reached) = choose_roots(link, &selection, cause, limit, from.clone()).await?;
+        let complete = roots.rows.len() < limit as usize;
+        if !roots.rows.is_empty() {
+            let mut taking = Taking::new(link, &selection);
+            taking.choose_whole(roots).await?;
+            if taking.roots() > 0 {
+                let records = taking.delete_all(own, scope).await?;
+                // Behind the last position everything starts over, so that no row
+                // that came in the meantime, or waits no more, is left out.
+                let last = complete && from.is_none();
+                let batch = Batch { tables: headings(fitted), records, last };
+                return Ok(Outcome { batch: Some(batch), position: reached.filter(|_| !complete) });
+            }
+        }
+        // Nothing that can move here: once more from the start, or further on.
+        match (complete, from.take()) {
+            (true, None) => return Ok(Outcome { batch: None, position: None }),
+            (true, Some(_)) => {}
+            (false, before) if before == reached => return Ok(Outcome { batch: None, position: None }),
+            (false, _) => from = reached,
+        }
+    }
+}
+
+fn event_of<'s>(cause: &'s Cause, scope: &Scope<'s>) -> &'s EventName {
+    match cause {
+        Cause::Due => scope.event,
+        Cause::Event(name) => name,
+    }
+}
+
+/// Chooses and locks roots. Also says up to where they were read.
+async fn choose_roots<'f>(
+    link: &mut Link,
+    selection: &'f Selection<'_>,
+    cause: &Cause,
+    limit: u32,
+    from: Option<Order>,
+) -> Result<(Chosen<'f>, Option<Order>), SourceError> {
+    let (fitted, scope) = (&selection.of.fitted, &selection.of.scope);
+    let root = fitted.root;
+    let own = fitted.event(scope.event)?;
+    let driving = fitted.event(event_of(cause, scope))?;
+    let by_event = batch::is_indexed(root, driving);
+    let choice =
+        Choice { driven: selection.driven(cause)?, own, held: selection.held_strictly()?, by_event, from, limit };
+    let rows = link.all(&batch::choose_roots(fitted, choice)?).await.map_err(refused)?;
+    let mut classes = value::classes(root);
+    let stored = classes.len();
+    classes.extend(batch::event_classes(root, own).into_iter().take(carried(own)));
+    classes.extend(batch::event_classes(root, driving).into_iter().take(1));
+    let rows = rows.into_iter().enumerate().map(|(record, row)| {
+        let key = literals(&row, &classes, &batch::key_positions(root))?;
+        Ok(Row { record, row, key })
+    });
+    let rows = rows.collect::<Result<Vec<_>, SourceError>>()?;
+    let reached = match rows.last() {
+        None => None,
+        Some(last) if by_event => Some(Order::Event(literals(&last.row, &classes, &[stored + carried(own)])?.concat())),
+        Some(last) => Some(Order::Key(last.key.clone())),
+    };
+    if let Some(condition) = fitted.dataset.condition.as_deref() {
+        still_narrowed(link, root, condition, &rows).await?;
+    }
+    Ok((Chosen { table: root, classes, rows }, reached))
+}
+
+/// A condition of the dataset that was true when the rows were chosen must be true
+/// now that they are locked.
+pub(super) async fn still_narrowed(
+    link: &mut Link,
+    table: &Table,
+    condition: &str,
+    rows: &[Row],
+) -> Result<(), SourceError> {
+    let mut found = 0;
+    for rows in rows.chunks(KEYS_MAX) {
+        let text = batch::count_narrowed(table, condition, &keys(rows));
+        let row = link.one(&text).await.map_err(failure::engine)?;
+        found += usize::try_from(value::number(&row, 0)?).unwrap_or(usize::MAX);
+    }
+    if found == rows.len() {
+        return Ok(());
+    }
+    let reason = format!("the application changed rows of {} just now; nothing was moved", table.name);
+    Err(SourceError::RolledBack { reason })
+}
+
+pub(super) fn refused(error: sqlx::Error) -> SourceError {
+    let reason = if failure::is_foreign_key(&error) {
+        "a foreign key forbids the deletion; hint: run check and cover the key with an edge"
+    } else if failure::is_deadlock(&error) {
+        "it was chosen to end a deadlock with the application; hint: run again"
+    } else if failure::is_locked(&error) {
+        "the application holds a lock for too long; hint: run again when it is idle"
+    } else {
+        return failure::engine(error);
+    };
+    SourceError::RolledBack { reason: reason.to_owned() }
+}

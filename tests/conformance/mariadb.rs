@@ -1,0 +1,89 @@
+//! MariaDB, in a database of its own on the server of this test binary.
+
+use retentiond::{
+    adapters::{
+        engine::Server,
+        mysql::{MySqlScan, MySqlSource},
+    },
+    domain::deployment::{Engine, ServerAddress},
+};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySqlConnection, Row as _};
+
+use super::{
+    engine::{Database, WAIT},
+    servers,
+};
+
+pub struct MariaDb {
+    database: servers::Database<'static>,
+}
+
+/// Names between backticks. No scenario has a quotation mark in a text.
+fn own_words(sql: &str) -> String {
+    sql.replace('"', "`")
+}
+
+impl MariaDb {
+    fn server(&self) -> Server {
+        let url = self.database.url();
+        let address = ServerAddress::parse(Engine::Mysql, url.split_once("://").unwrap().1).unwrap();
+        Server { address, root_certificate: None, password: None }
+    }
+
+    async fn connect(&self) -> MySqlConnection {
+        MySqlConnection::connect(&self.database.url()).await.unwrap()
+    }
+}
+
+impl Database for MariaDb {
+    type Source = MySqlSource;
+    type Scan = MySqlScan;
+
+    async fn new(setup: &str) -> Self {
+        let database = Self { database: servers::mariadb().database() };
+        database.run(setup).await;
+        database
+    }
+
+    async fn source(&self) -> MySqlSource {
+        MySqlSource::open("shop".into(), &self.server(), WAIT).await.unwrap()
+    }
+
+    async fn scan(&self) -> MySqlScan {
+        MySqlScan::open("shop".into(), &self.server(), WAIT).await.unwrap()
+    }
+
+    async fn run(&self, sql: &str) {
+        self.database.run(&own_words(sql));
+    }
+
+    async fn ask(&self, sql: &str) -> Vec<String> {
+        let mut connection = self.connect().await;
+        let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(own_words(sql)))).await.unwrap();
+        let text = |row: &sqlx::mysql::MySqlRow| {
+            let cells = (0..row.len()).map(|at| {
+                let text = row.try_get_unchecked::<Option<String>, _>(at).unwrap();
+                text.unwrap_or_default()
+            });
+            cells.collect::<Vec<_>>().join(",")
+        };
+        rows.iter().map(text).collect()
+    }
+
+    async fn dump(&self, tables: &[&str]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for table in tables {
+            let columns = self
+                .ask(&format!(
+                    "SELECT column_name FROM information_schema.columns WHERE table_schema = database() \
+                     AND table_name = '{table}' ORDER BY ordinal_position"
+                ))
+                .await;
+            let cells = columns.iter().map(|name| format!("coalesce(hex(\"{name}\"), 'NULL')")).collect::<Vec<_>>();
+            let rows =
+                self.ask(&format!("SELECT concat_ws('|', {}) FROM \"{table}\" ORDER BY 1", cells.join(", "))).await;
+            lines.extend(rows.into_iter().map(|row| format!("{table}: {row}")));
+        }
+        lines
+    }
+}
