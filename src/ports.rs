@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::{
     census::Census,
-    deployment::{Dataset, WipeLevel},
+    deployment::Dataset,
     destroy::{BucketFacts, KeysGone, Order},
     event::Reading,
     id::{BatchId, BucketId, EventName, RuleId, SourceName},
@@ -20,12 +20,13 @@ use crate::domain::{
     seal::SealReceipt,
     segment::{Header, Sealed, Table},
     selection::{Cause, Scope},
-    verdict::Finding,
 };
 
 mod failure;
+mod wiping;
 
 pub use failure::{Failure, KeyringError, LedgerError, SourceError, VaultError};
+pub use wiping::{Locking, Search, SearchJob, Searched, WipeJob, Wiped};
 
 /// Tells the time. Flows take the instant of a cycle as a value; this is for the
 /// checks that must be made again later.
@@ -128,9 +129,17 @@ pub trait Source: Scan {
         Ok(Strain::default())
     }
 
-    /// Erases what deleted rows left in the engine's files, as far as `level`
-    /// goes, for these tables.
-    async fn wipe(&mut self, tables: &[String], level: WipeLevel) -> Result<Wiped, SourceError>;
+    /// Erases what deleted rows left in the engine's files, as far as the job's
+    /// level goes. What cannot be done now is said to be owed, not an error.
+    async fn wipe(&mut self, job: &WipeJob<'_>) -> Result<Wiped, SourceError>;
+
+    /// Searches all files of the engine for values of removed rows. A location
+    /// that was not read to its end is said to be unsearched, whatever was found
+    /// in the part that was.
+    async fn search(&mut self, job: &SearchJob<'_>) -> Result<Search, SourceError> {
+        let reason = format!("{} values could not be searched for: not in this version", job.values.len());
+        Ok(Search::nowhere(&reason))
+    }
 }
 
 /// Rows of one dataset to put back.
@@ -141,15 +150,6 @@ pub struct Restoration<'a> {
     pub rows: Vec<Row>,
     /// Own events of the root whose columns go back to their absent value.
     pub blank: Vec<EventName>,
-}
-
-/// What a wipe did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wiped {
-    pub method: String,
-    /// Engine and version.
-    pub tool: String,
-    pub finding: Finding,
 }
 
 /// A segment's index with what is needed to search it.

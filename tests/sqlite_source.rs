@@ -11,6 +11,7 @@ mod sqlite_source {
     mod fixture;
     mod inspection;
     mod relations;
+    mod residue;
     mod restoring;
     mod wiping;
 }

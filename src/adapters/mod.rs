@@ -9,6 +9,7 @@ pub mod metrics;
 pub mod mysql;
 pub mod postgres;
 pub mod process;
+pub mod residue;
 mod sql;
 pub mod sqlite;
 pub mod vault;

@@ -83,6 +83,7 @@ pub fn dataset(rule: &str, table: &str) -> Dataset {
         mode: Mode::Move,
         wipe: WipeLevel::Engine,
         verify: VerifyLevel::None,
+        sample: 200,
         children: Vec::new(),
     }
 }

@@ -10,6 +10,7 @@ pub mod destroy;
 pub mod heartbeat;
 pub mod plan;
 pub mod recover;
+pub mod residue;
 pub mod restore;
 pub mod rulebook;
 pub mod run;

@@ -1,9 +1,9 @@
 //! Run: one cycle from recovery to the verdict.
 //!
 //! doubt the clock → recover → plan → refuse what may not be done → separate →
-//! destroy → wipe → finish. A rule that fails is named and the next one goes on;
-//! a state that nobody knows stops everything. A cycle that is told to stop does
-//! so between two steps; the next one goes on.
+//! sample → destroy → wipe → search → finish. A rule that fails is named and the
+//! next one goes on; a state that nobody knows stops everything. A cycle that is
+//! told to stop does so between two steps; the next one goes on.
 
 mod refuse;
 mod report;
@@ -15,7 +15,7 @@ use super::{
     custody::Custody,
     destroy::{self, Destroyed},
     plan::{self, FailedDataset},
-    recover,
+    recover, residue,
     rulebook::{Rulebook, with_others},
     separate::{self, Moved},
     sources::Sources,
@@ -76,8 +76,11 @@ pub async fn run<S: Source, V: Vault, K: Keyring, L: Ledger>(
         cycle.fail(failed);
     }
     cycle.separate(sources, custody, clock, progress).await?;
+    // Once their keys are gone, nobody can search for what they were.
+    let sampled = residue::sample(book, custody).await?;
     cycle.destroy(custody, clock, progress).await?;
     cycle.wipe(sources, custody, clock).await?;
+    cycle.finding.absorb(residue::verify(book, sampled, sources, custody, clock).await?);
     cycle.finish(custody).await
 }
 
@@ -101,10 +104,7 @@ impl<'a> Cycle<'a> {
         plan: Plan,
         buckets: Vec<BucketFacts>,
     ) -> Result<Self, Failure> {
-        let mut touched = Touched::default();
-        for (source, tables) in &custody.ledger.history().open_wipes {
-            touched.note_unfinished(book, source, tables);
-        }
+        let touched = Touched::owed(book, custody.ledger.history());
         custody.ledger.append(vec![Event::RunStarted {
             plan: instructions.reviewed.map(|plan| plan.digest),
             by: instructions.by.map(str::to_owned),
@@ -241,7 +241,7 @@ impl<'a> Cycle<'a> {
         if self.report.stopped.is_some() {
             return wipe::owe(&self.touched, custody);
         }
-        self.finding.absorb(wipe::wipe(&self.touched, sources, custody, clock).await?);
+        self.finding.absorb(wipe::wipe(self.book, &self.touched, sources, custody, clock).await?);
         Ok(())
     }
 

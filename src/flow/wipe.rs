@@ -1,48 +1,58 @@
 //! Wipe: erase what deleted rows left in the files of their source, once per
-//! source and cycle.
+//! source, level and cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveDateTime, TimeZone as _, Utc};
+use chrono_tz::Tz;
 
 use super::{custody::Custody, rulebook::Rulebook, sources::Sources};
 use crate::{
     domain::{
-        deployment::{VerifyLevel, WipeLevel},
+        deployment::{Dataset, WipeLevel},
         id::SourceName,
-        ledger::event::Event,
+        ledger::{event::Event, history::History},
         verdict::Finding,
     },
-    ports::{Clock, Failure, Ledger, Source},
+    ports::{Clock, Failure, Ledger, Locking, Source, WipeJob, Wiped},
 };
 
 /// Tables that lost rows, by source and level of wiping.
 #[derive(Debug, Default)]
 pub struct Touched {
     tables: BTreeMap<(SourceName, WipeLevel), BTreeSet<String>>,
-    scans_missing: bool,
 }
 
 impl Touched {
-    /// Notes that rows left a dataset.
-    pub fn note(&mut self, dataset: &crate::domain::deployment::Dataset) {
-        let tables = self.tables.entry((dataset.source.clone(), dataset.wipe)).or_default();
-        tables.extend(dataset.tables().into_iter().map(str::to_owned));
-        self.scans_missing |= dataset.verify == VerifyLevel::ResidueScan;
-    }
-
-    /// Notes tables whose wipe an earlier cycle announced and did not finish.
-    pub fn note_unfinished(&mut self, book: &Rulebook<'_>, source: &SourceName, tables: &BTreeSet<String>) {
-        let of_source = book.deployment.datasets.iter().filter(|dataset| dataset.source == *source);
-        for dataset in of_source {
-            if dataset.tables().iter().any(|table| tables.contains(*table)) {
-                self.note(dataset);
+    /// What earlier cycles left to do: wipes that were announced and not done, and
+    /// rows that left before a cycle ended that wiped nothing.
+    #[must_use]
+    pub fn owed(book: &Rulebook<'_>, history: &History) -> Self {
+        let mut touched = Self::default();
+        for dataset in &book.deployment.datasets {
+            let open = history.open_wipes.get(&dataset.source);
+            let announced = open.is_some_and(|tables| dataset.tables().iter().any(|table| tables.contains(*table)));
+            let left = history.residues.taken.iter().any(|taken| {
+                taken.rule == dataset.rule && taken.source == dataset.source && taken.dataset == dataset.table
+            });
+            if announced || left {
+                touched.note(dataset);
             }
         }
+        touched
+    }
+
+    /// Notes that rows left a dataset.
+    pub fn note(&mut self, dataset: &Dataset) {
+        let tables = self.tables.entry((dataset.source.clone(), dataset.wipe)).or_default();
+        tables.extend(dataset.tables().into_iter().map(str::to_owned));
     }
 }
 
 /// Wipes every touched source as its datasets ask. A source that cannot be
 /// wiped makes the finding worse, never the cycle.
 pub async fn wipe<S: Source, V, K, L: Ledger>(
+    book: &Rulebook<'_>,
     touched: &Touched,
     sources: &mut Sources<S>,
     custody: &mut Custody<V, K, L>,
@@ -65,31 +75,15 @@ pub async fn wipe<S: Source, V, K, L: Ledger>(
                 continue;
             }
         };
-        custody.ledger.append(vec![Event::WipeStarted {
-            source: name.clone(),
-            tables: tables.clone(),
+        let now = clock.read();
+        let job = WipeJob {
+            tables: &tables,
             level: *level,
-        }])?;
-        let started = clock.read();
-        let (method, tool, result) = match source.wipe(&tables, *level).await {
-            Ok(wiped) => (wiped.method, wiped.tool, wiped.finding),
-            Err(error) => ("none".to_owned(), String::new(), Finding::fail(error.to_string())),
+            locking: locking(book, name, now),
+            bytes_per_second: custody.ledger.history().residues.rewrite_rate(name),
+            now,
         };
-        let elapsed_ms = (clock.read() - started).num_milliseconds().max(0).unsigned_abs();
-        custody.ledger.append(vec![Event::WipeFinished {
-            source: name.clone(),
-            tables,
-            method,
-            tool,
-            elapsed_ms,
-            finding: result.clone(),
-        }])?;
-        finding = finding.and(result);
-    }
-    if touched.scans_missing {
-        finding = finding.and(Finding::unknown(
-            "verify = \"residue-scan\" is not supported by this version: the files of the source were not searched",
-        ));
+        finding.absorb(wipe_one(name, source, &job, custody, clock).await?);
     }
     Ok(finding)
 }
@@ -102,4 +96,57 @@ pub fn owe<V, K, L: Ledger>(touched: &Touched, custody: &mut Custody<V, K, L>) -
         custody.ledger.append(vec![Event::WipeStarted { source: source.clone(), tables, level: *level }])?;
     }
     Ok(())
+}
+
+async fn wipe_one<S: Source, V, K, L: Ledger>(
+    name: &SourceName,
+    source: &mut S,
+    job: &WipeJob<'_>,
+    custody: &mut Custody<V, K, L>,
+    clock: &impl Clock,
+) -> Result<Finding, Failure> {
+    let (started, tables) = (clock.read(), job.tables.to_vec());
+    custody.ledger.append(vec![Event::WipeStarted {
+        source: name.clone(),
+        tables: tables.clone(),
+        level: job.level,
+    }])?;
+    let wiped = source.wipe(job).await.unwrap_or_else(|error| Wiped {
+        method: "none".to_owned(),
+        tool: String::new(),
+        bytes: 0,
+        owed: true,
+        finding: Finding::fail(error.to_string()),
+    });
+    let elapsed_ms = (clock.read() - started).num_milliseconds().max(0).unsigned_abs();
+    custody.ledger.append(vec![Event::WipeFinished {
+        source: name.clone(),
+        tables,
+        method: wiped.method,
+        tool: wiped.tool,
+        rewritten: wiped.bytes,
+        elapsed_ms,
+        owed: wiped.owed,
+        finding: wiped.finding.clone(),
+    }])?;
+    Ok(wiped.finding)
+}
+
+/// Where the maintenance window of a source stands. It is written in the
+/// policy's time zone.
+fn locking(book: &Rulebook<'_>, name: &SourceName, now: DateTime<Utc>) -> Locking {
+    let source = book.deployment.sources.iter().find(|source| source.name == *name);
+    let Some(window) = source.and_then(|source| source.maintenance_window) else { return Locking::NoWindow };
+    let zone = book.policy.timezone;
+    let local = now.with_timezone(&zone).naive_local();
+    match window.end_at(local) {
+        Some(end) => Locking::Until(instant(zone, end)),
+        None => Locking::From(instant(zone, window.next_after(local))),
+    }
+}
+
+/// In an hour that a change of the clocks skips, the wall clock's instant is
+/// taken as if it were UTC's: a window that is off by hours once a year.
+fn instant(zone: Tz, local: NaiveDateTime) -> DateTime<Utc> {
+    zone.from_local_datetime(&local).earliest().map_or_else(|| local.and_utc(), |instant| instant.to_utc())
 }

@@ -58,6 +58,7 @@ pub fn dataset(table: &str, key: &[&str]) -> Dataset {
         mode: Mode::Move,
         wipe: WipeLevel::Engine,
         verify: VerifyLevel::None,
+        sample: 200,
         children: Vec::new(),
     }
 }

@@ -22,6 +22,8 @@ pub struct Disk {
     pub ledger: RefCell<LedgerState>,
     pub faults: RefCell<Faults>,
     pub truth: RefCell<Truth>,
+    /// Values that sources were searched for.
+    pub searched: RefCell<Vec<Vec<u8>>>,
 }
 
 pub type SharedDisk = Rc<Disk>;

@@ -25,6 +25,7 @@ mod memory_source;
 mod memory_vault;
 mod pacing;
 mod recovering;
+mod residue;
 mod restoring;
 mod reviewing;
 mod scenario;

@@ -1,5 +1,7 @@
 //! A source whose open transaction is a copy that a crash drops.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use retentiond::{
     domain::{
@@ -8,11 +10,15 @@ use retentiond::{
         event::Reading,
         id::SourceName,
         record::{Cell, Row, locator},
+        residue::Value,
         seal::SealReceipt,
         segment::{Column, Table},
         selection::{Cause, Scope},
     },
-    ports::{Batch, Presence, Restoration, Scan, SchemaFinding, Source, SourceError, Taken, Wiped},
+    ports::{
+        Batch, Locking, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Searched, Source, SourceError,
+        Taken, WipeJob, Wiped,
+    },
 };
 use zeroize::Zeroizing;
 
@@ -20,7 +26,7 @@ use super::{
     disk::SharedDisk,
     faults::Trouble,
     selecting::{census, reading, selects, waits},
-    tables::{Database, encode},
+    tables::{Database, Left, encode},
 };
 
 pub struct MemorySource {
@@ -142,16 +148,41 @@ impl Source for MemorySource {
         })
     }
 
-    async fn wipe(&mut self, tables: &[String], level: WipeLevel) -> Result<Wiped, SourceError> {
+    async fn wipe(&mut self, job: &WipeJob<'_>) -> Result<Wiped, SourceError> {
         self.assert_none_open("wipe");
         self.disk.write("source.wipe", engine, || {
             let mut sources = self.disk.sources.borrow_mut();
             let database = sources.get_mut(&self.name).expect("the source is there");
-            database.wiped.push((tables.to_vec(), level));
+            database.wiped.push((job.tables.to_vec(), job.level));
             let finding = database.wipe_finding.clone();
-            Ok(Wiped { method: "overwritten".to_owned(), tool: "memory 1".to_owned(), finding })
+            let (method, tool) = ("overwritten".to_owned(), "memory 1".to_owned());
+            let owed = matches!(job.locking, Locking::From(_)) && job.level == WipeLevel::Rewrite;
+            Ok(Wiped { method, tool, bytes: 1_000, owed, finding })
         })
     }
+
+    async fn search(&mut self, job: &SearchJob<'_>) -> Result<Search, SourceError> {
+        self.assert_none_open("search");
+        let disk = self.disk.clone();
+        disk.read("source.search", engine, || {
+            let database = self.committed();
+            let values: Vec<&[u8]> = job.values.iter().map(Value::expose).collect();
+            disk.searched.borrow_mut().extend(values.iter().map(|value| value.to_vec()));
+            let (found, unsearched) = match &database.left {
+                Left::Nothing => (BTreeSet::new(), None),
+                Left::Values(until) => return Ok(residue((0..values.len()).collect(), None, *until)),
+                Left::Unreadable => (BTreeSet::new(), Some("no privilege".to_owned())),
+            };
+            Ok(residue(found, unsearched, None))
+        })
+    }
+}
+
+/// What a search of the one file of this engine says.
+fn residue(found: BTreeSet<usize>, unsearched: Option<String>, until: Option<DateTime<Utc>>) -> Search {
+    let (name, places) = ("file".to_owned(), BTreeSet::from(["file.1".to_owned()]));
+    let place = Searched { name, files: 1, bytes: 100, found, places, unsearched, until };
+    Search { places: vec![place], living: BTreeSet::new() }
 }
 
 fn take(

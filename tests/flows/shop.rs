@@ -17,7 +17,7 @@ use retentiond::domain::{
     verdict::Finding,
 };
 
-use super::tables::{Database, ForeignKey, Table, text};
+use super::tables::{Database, ForeignKey, Left, Table, text};
 
 fn rule(id: &str, event: &str, keep: &str, separate_on: &[&str]) -> Rule {
     Rule {
@@ -90,6 +90,7 @@ fn dataset(rule: &str, source: &str, table: &str, subject: &str, event: &str, co
         mode: Mode::Move,
         wipe: WipeLevel::Engine,
         verify: VerifyLevel::None,
+        sample: 200,
         children: Vec::new(),
     }
 }
@@ -140,6 +141,7 @@ fn database(tables: Vec<(&str, Table)>, foreign_keys: Vec<ForeignKey>) -> Databa
         foreign_keys,
         wipe_finding: Finding::pass(),
         wiped: Vec::new(),
+        left: Left::Nothing,
         unfit: None,
         greedy: false,
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use retentiond::domain::{
     deployment::{Dataset, WipeLevel},
     record::{Cell, encode_cell, encode_row_start},
@@ -30,10 +31,22 @@ pub struct Database {
     /// What a wipe answers.
     pub wipe_finding: Finding,
     pub wiped: Vec<(Vec<String>, WipeLevel)>,
+    /// What a search finds.
+    pub left: Left,
     /// What `inspect` says of a dataset's table.
     pub unfit: Option<String>,
     /// A query with a mistake: it takes every record whose event can be read.
     pub greedy: bool,
+}
+
+/// What a search of the files finds of any value.
+#[derive(Debug, Clone, Copy)]
+pub enum Left {
+    Nothing,
+    /// All of them, gone by the date if there is one.
+    Values(Option<DateTime<Utc>>),
+    /// It may not read them.
+    Unreadable,
 }
 
 impl Table {

@@ -100,6 +100,7 @@ impl World {
             ledger: RefCell::default(),
             faults: RefCell::default(),
             truth: RefCell::default(),
+            searched: RefCell::default(),
         });
         let (down, holidays, runs) = (Vec::new(), Holidays::default(), StdCell::new(0));
         let world = Self { disk, policy, deployment, simulation: false, down, holidays, runs };

@@ -36,7 +36,7 @@ use crate::{
     plan, policy_digest, story,
 };
 
-const TYPES: usize = 17;
+const TYPES: usize = 19;
 
 /// Set by whoever changes the format, to have the files of the example and the
 /// blocks of the document made anew (`cargo test --test format`).
@@ -60,6 +60,8 @@ const fn kind(event: &Event) -> &'static str {
         Event::DestroyOutcome(_) => "destroy.outcome",
         Event::WipeStarted { .. } => "wipe.started",
         Event::WipeFinished { .. } => "wipe.finished",
+        Event::ResidueScanned(_) => "residue.scanned",
+        Event::ResidueClosed { .. } => "residue.closed",
         Event::Refused { .. } => "refused",
         Event::ManualRecorded(_) => "manual.recorded",
         Event::Heartbeat {} => "heartbeat",

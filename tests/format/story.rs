@@ -11,6 +11,7 @@ use retentiond::domain::{
         DestroyIntent, DestroyOutcome, DestroyResult, Event, ManualRecord, RestoreIntent, RestoreResult,
         SeparateIntent, SeparateResult,
     },
+    residue::{self, ClosedBy, Location, Sample, State},
     selection::Cause,
     verdict::{Finding, Verdict},
 };
@@ -28,6 +29,8 @@ pub struct Command {
 }
 
 const ON_FLASH: &str = "the root lay on flash, and flash may keep old copies of a block";
+const NOT_DECLARED: &str = "source shop: what becomes of freed blocks below the engine is not declared (medium)";
+const CASE: &str = "019aa000-0000-7000-8000-000000000003.2";
 const RESTORATION: &str = "019aa000-0000-7000-8000-000000000004.1";
 const DESTRUCTION: &str = "019aa000-0000-7000-8000-000000000005.1";
 
@@ -96,11 +99,40 @@ fn separation(plan: Digest) -> Vec<Event> {
             tables: tables(),
             method: "secure_delete, VACUUM, truncating checkpoint".to_owned(),
             tool: "SQLite 3.50.4".to_owned(),
+            rewritten: 8_192,
             elapsed_ms: 14,
+            owed: false,
             finding: Finding::pass(),
         },
-        finished(Verdict::Pass, 2, 0),
+        Event::ResidueScanned(searched(tables())),
+        Event::ResidueClosed { case: CASE.into(), by: ClosedBy::Date, finding: Finding::unknown(NOT_DECLARED) },
+        finished(Verdict::Unknown, 2, 0),
     ]
+}
+
+fn searched(tables: Vec<String>) -> residue::Scan {
+    let clean = |name: &str, bytes| Location {
+        state: State::Clean,
+        files: u64::from(bytes > 0),
+        bytes,
+        reason: None,
+        ..Location::unsearched(name, "")
+    };
+    let backups = Location {
+        until: Some(at("2026-11-16T18:10:00Z")),
+        ..Location::unsearched("backups", "backups of this source are kept for 0 days")
+    };
+    residue::Scan {
+        case: CASE.into(),
+        source: "shop".into(),
+        rules: vec![rule()],
+        tables,
+        batches: vec![BATCH.into()],
+        sample: Sample { rows: 3, values: 4, short: 5, living: 0 },
+        locations: vec![clean("main", 8_192), clean("wal", 0), clean("journal", 0), backups],
+        elapsed_ms: 2,
+        finding: Finding::unknown(NOT_DECLARED),
+    }
 }
 
 fn restoration() -> Vec<Event> {

@@ -103,7 +103,9 @@ fn events_that_cannot_be_written_change_nothing() {
             tables: vec![],
             method: "m".into(),
             tool: "t".into(),
+            rewritten: 0,
             elapsed_ms: 1 << 53,
+            owed: false,
             finding: retentiond::domain::verdict::Finding::pass(),
         },
     ];

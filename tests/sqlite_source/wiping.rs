@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use chrono::DateTime;
 use retentiond::{
     domain::{
         deployment::{Dataset, Edge, WipeLevel},
         id::EventName,
         verdict::Verdict,
     },
-    ports::{Source, Wiped},
+    ports::{Locking, Source, WipeJob, Wiped},
 };
 
 use super::fixture::{Database, child, dataset, move_all, run, scope};
@@ -28,6 +29,14 @@ fn setup(journal: &str) -> String {
            name || '/' || hex(randomblob(3000)) FROM (SELECT i, iif(i % 3 = 0, 'CANARY', 'living') || printf('-%05d', i * 7919 % 99991) AS name FROM n);
          INSERT INTO c SELECT id, name || '/word' FROM t;"
     )
+}
+
+fn tables() -> [String; 2] {
+    ["t", "c"].map(str::to_owned)
+}
+
+fn job(tables: &[String], level: WipeLevel) -> WipeJob<'_> {
+    WipeJob { tables, level, locking: Locking::NoWindow, bytes_per_second: None, now: DateTime::UNIX_EPOCH }
 }
 
 fn whole() -> Dataset {
@@ -58,7 +67,7 @@ async fn moved_and_wiped(journal: &str, level: WipeLevel) -> (Database, Wiped) {
     let mut source = database.source().await;
     let moved = move_all(&mut source, &whole(), &scope(&event, &[], &[]), 64).await;
     assert_eq!(moved.counts(), [u64::from(ROWS / 3), u64::from(ROWS / 3)]);
-    let wiped = source.wipe(&["t".to_owned(), "c".to_owned()], level).await.unwrap();
+    let wiped = source.wipe(&job(&tables(), level)).await.unwrap();
     (database, wiped)
 }
 
@@ -92,7 +101,7 @@ async fn the_same_search_finds_rows_that_were_deleted_the_usual_way() {
     assert!(!canaries(&database.path()).is_empty());
     // It is too late for a wipe, but not for a rewrite.
     let mut source = database.source().await;
-    source.wipe(&["t".to_owned(), "c".to_owned()], WipeLevel::Rewrite).await.unwrap();
+    source.wipe(&job(&tables(), WipeLevel::Rewrite)).await.unwrap();
     assert_eq!(canaries(&database.path()), []);
 }
 
@@ -104,13 +113,13 @@ async fn a_reader_of_the_log_keeps_the_verdict_open_until_the_wipe_is_repeated()
     let event = EventName::from("recorded");
     let mut source = database.source().await;
     move_all(&mut source, &whole(), &scope(&event, &[], &[]), 1000).await;
-    let tables = ["t".to_owned(), "c".to_owned()];
-    let wiped = source.wipe(&tables, WipeLevel::Engine).await.unwrap();
+    let tables = tables();
+    let wiped = source.wipe(&job(&tables, WipeLevel::Engine)).await.unwrap();
     assert_eq!(wiped.finding.verdict, Verdict::Unknown);
     assert!(wiped.finding.reasons[0].contains("reader"), "{:?}", wiped.finding);
     assert!(!canaries(&database.path()).is_empty());
     run(&mut reader, "COMMIT").await;
-    let wiped = source.wipe(&tables, WipeLevel::Engine).await.unwrap();
+    let wiped = source.wipe(&job(&tables, WipeLevel::Engine)).await.unwrap();
     assert!(!wiped.finding.reasons.iter().any(|reason| reason.contains("reader")), "{:?}", wiped.finding);
     assert_eq!(canaries(&database.path()), []);
 }
@@ -122,7 +131,7 @@ async fn a_writer_at_the_wipe_keeps_the_verdict_open() {
     let mut application = database.connect().await;
     run(&mut application, "BEGIN IMMEDIATE").await;
     for level in [WipeLevel::Engine, WipeLevel::Rewrite] {
-        let wiped = source.wipe(&["t".to_owned()], level).await.unwrap();
+        let wiped = source.wipe(&job(&tables(), level)).await.unwrap();
         assert_eq!(wiped.finding.verdict, Verdict::Unknown);
     }
 }
@@ -136,7 +145,7 @@ async fn a_journal_that_the_application_keeps_is_noticed_and_goes_with_the_rewri
     database.run("PRAGMA journal_mode = PERSIST; UPDATE t SET at = at").await;
     move_all(&mut source, &whole(), &scope(&event, &[], &[]), 1000).await;
     database.run("PRAGMA secure_delete = ON; PRAGMA journal_mode = PERSIST; UPDATE t SET at = at WHERE id = 1").await;
-    let wiped = source.wipe(&[], WipeLevel::Engine).await.unwrap();
+    let wiped = source.wipe(&job(&[], WipeLevel::Engine)).await.unwrap();
     assert!(wiped.method.contains("VACUUM"), "{wiped:?}");
     assert_eq!((wiped.finding.verdict, canaries(&database.path())), (Verdict::Pass, vec![]), "{:?}", wiped.finding);
 }
@@ -148,7 +157,7 @@ async fn samples_of_index_keys_keep_the_verdict_open() {
     let event = EventName::from("recorded");
     let mut source = database.source().await;
     move_all(&mut source, &whole(), &scope(&event, &[], &[]), 1000).await;
-    let wiped = source.wipe(&["t".to_owned(), "c".to_owned()], WipeLevel::Engine).await.unwrap();
+    let wiped = source.wipe(&job(&tables(), WipeLevel::Engine)).await.unwrap();
     assert_eq!(wiped.finding.verdict, Verdict::Unknown, "{:?}", canaries(&database.path()));
     assert!(!canaries(&database.path()).is_empty());
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     domain::{
         census::Census,
-        deployment::{Dataset, Engine, WipeLevel},
+        deployment::{Dataset, Engine},
         destroy::{BucketFacts, KeysGone},
         id::{BatchId, BucketId, RuleId, SourceName},
         ledger::Head,
@@ -25,8 +25,8 @@ use crate::{
         selection::{Cause, Scope},
     },
     ports::{
-        Batch, Erased, IndexRow, Presence, Restoration, Scan, SchemaFinding, Source, SourceError, Vault, VaultError,
-        Wiped,
+        Batch, Erased, IndexRow, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source, SourceError,
+        Vault, VaultError, WipeJob, Wiped,
     },
 };
 
@@ -226,8 +226,12 @@ impl Source for AnySource {
         each!(self, source => source.put_back(records).await)
     }
 
-    async fn wipe(&mut self, tables: &[String], level: WipeLevel) -> Result<Wiped, SourceError> {
-        each!(self, source => source.wipe(tables, level).await)
+    async fn wipe(&mut self, job: &WipeJob<'_>) -> Result<Wiped, SourceError> {
+        each!(self, source => source.wipe(job).await)
+    }
+
+    async fn search(&mut self, job: &SearchJob<'_>) -> Result<Search, SourceError> {
+        each!(self, source => source.search(job).await)
     }
 }
 

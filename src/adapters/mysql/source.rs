@@ -16,12 +16,12 @@ use crate::{
     adapters::engine::Server,
     domain::{
         census::Census,
-        deployment::{Dataset, WipeLevel},
+        deployment::Dataset,
         id::SourceName,
         seal::SealReceipt,
         selection::{Cause, Scope},
     },
-    ports::{Batch, Presence, Restoration, Scan, SchemaFinding, Source, SourceError, Wiped},
+    ports::{Batch, Presence, Restoration, Scan, SchemaFinding, Source, SourceError, WipeJob, Wiped},
 };
 
 use super::batch::Order;
@@ -202,7 +202,7 @@ impl Source for MySqlSource {
         }
     }
 
-    async fn wipe(&mut self, _tables: &[String], _level: WipeLevel) -> Result<Wiped, SourceError> {
+    async fn wipe(&mut self, _job: &WipeJob<'_>) -> Result<Wiped, SourceError> {
         Err(SourceError::Engine {
             reason: "this version cannot wipe MariaDB and MySQL; hint: write wipe = \"none\"".to_owned(),
         })

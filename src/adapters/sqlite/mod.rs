@@ -11,6 +11,7 @@ mod batch;
 mod connection;
 pub(super) mod dialect;
 mod failure;
+mod residue;
 mod restore;
 mod schema;
 mod session;

@@ -96,6 +96,11 @@ pub(super) fn search(path: &Path) -> Result<Slack, SlackError> {
     search_file(&*handle::open(path)?)
 }
 
+/// A handle of the main file for another search, under the same care for locks.
+pub(super) fn read_through(path: &Path) -> io::Result<std::sync::Arc<File>> {
+    handle::open(path)
+}
+
 fn search_file(file: &File) -> Result<Slack, SlackError> {
     let file_bytes = file.metadata()?.len();
     if file_bytes == 0 {

@@ -9,7 +9,7 @@ use std::{path::Path, time::Duration};
 use super::{
     connection::{Access, Link},
     dialect::quote,
-    failure, restore, session,
+    failure, residue, restore, session,
     take::{self, Position, Positions},
     value, wipe,
 };
@@ -17,13 +17,15 @@ use crate::{
     adapters::sql::Sql,
     domain::{
         census::Census,
-        deployment::{Dataset, WipeLevel},
+        deployment::Dataset,
         id::SourceName,
         record::Cell,
         seal::SealReceipt,
         selection::{Cause, Scope},
     },
-    ports::{Batch, Presence, Restoration, Scan, SchemaFinding, Source, SourceError, Wiped},
+    ports::{
+        Batch, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source, SourceError, WipeJob, Wiped,
+    },
 };
 
 /// A SQLite database from which records move.
@@ -226,8 +228,13 @@ impl Source for SqliteSource {
         }
     }
 
-    async fn wipe(&mut self, tables: &[String], level: WipeLevel) -> Result<Wiped, SourceError> {
+    async fn wipe(&mut self, job: &WipeJob<'_>) -> Result<Wiped, SourceError> {
         self.idle().await?;
-        wipe::wipe(&mut self.link, tables, level).await
+        wipe::wipe(&mut self.link, job).await
+    }
+
+    async fn search(&mut self, job: &SearchJob<'_>) -> Result<Search, SourceError> {
+        self.idle().await?;
+        residue::search(&mut self.link, job).await
     }
 }

@@ -64,6 +64,15 @@ pub(super) fn cells(row: &SqliteRow) -> Result<Vec<Cell>, sqlx::Error> {
     (0..row.len()).map(|position| cell(row, position)).collect()
 }
 
+/// Hands the bytes of a text or blob in column `position` to `take`.
+pub(super) fn bytes(row: &SqliteRow, position: usize, mut take: impl FnMut(&[u8])) -> Result<(), sqlx::Error> {
+    match at(row, position)? {
+        Stored::Text(bytes) | Stored::Blob(bytes) => take(bytes),
+        Stored::Null | Stored::Integer(_) | Stored::Real(_) => {}
+    }
+    Ok(())
+}
+
 /// Writes the value in column `position` straight into a record.
 pub(super) fn encode(out: &mut Vec<u8>, row: &SqliteRow, position: usize) -> Result<(), sqlx::Error> {
     match at(row, position)? {

@@ -20,29 +20,61 @@ use crate::{
         deployment::WipeLevel,
         verdict::{Finding, Verdict},
     },
-    ports::{SourceError, Wiped},
+    ports::{Locking, SourceError, WipeJob, Wiped},
 };
 
-pub(super) async fn wipe(link: &mut Link, tables: &[String], level: WipeLevel) -> Result<Wiped, SourceError> {
+pub(super) async fn wipe(link: &mut Link, job: &WipeJob<'_>) -> Result<Wiped, SourceError> {
     let row = link.one(Sql::new("SELECT sqlite_version()")).await.map_err(failure::engine)?;
     let tool = format!("SQLite {}", value::text(&row, 0).map_err(failure::engine)?);
-    let (method, outcome) = match level {
-        WipeLevel::None => {
+    let nothing = |finding, owed| Wiped { method: "none".to_owned(), tool: tool.clone(), bytes: 0, owed, finding };
+    let outcome = match (job.level, job.locking) {
+        (WipeLevel::None, _) => {
             let reason = "copies may remain in free pages, index pages and the write-ahead log: nothing was wiped";
-            return Ok(Wiped { method: "none".to_owned(), tool, finding: Finding::unknown(reason) });
+            return Ok(nothing(Finding::unknown(reason), false));
         }
-        WipeLevel::Engine => engine(link, tables).await,
-        WipeLevel::Rewrite => (REWRITTEN, rewrite(link).await),
+        // A rewrite keeps every writer out until it is done.
+        (WipeLevel::Rewrite, Locking::From(_)) => {
+            let reason = format!("the rewrite waits: {}", job.locking);
+            return Ok(nothing(Finding::unknown(reason), true));
+        }
+        (WipeLevel::Engine, _) => engine(link, job.tables).await,
+        (WipeLevel::Rewrite, _) => match room(link).map_err(failure::engine)? {
+            Some(reason) => return Ok(nothing(Finding::unknown(reason), true)),
+            None => rewrite(link).await.map(|finding| (REWRITTEN, finding)),
+        },
     };
-    let finding = match outcome {
-        Ok(finding) => finding.and(leftovers(link).await.map_err(failure::engine)?),
+    match outcome {
+        Ok((method, finding)) => {
+            let finding = finding.and(leftovers(link).await.map_err(failure::engine)?);
+            let bytes = if method == REWRITTEN { file_bytes(link) } else { 0 };
+            let owed = finding.reasons.iter().any(|reason| reason == READ_MEANWHILE || reason == WRITTEN_MEANWHILE);
+            Ok(Wiped { method: method.to_owned(), tool, bytes, owed, finding })
+        }
         Err(error) if failure::is_busy(&error) => {
-            Finding::unknown("the application holds the lock; the wipe has to be repeated")
+            Ok(nothing(Finding::unknown("the application holds the lock; the wipe has to be repeated"), true))
         }
-        Err(error) => return Err(failure::engine(error)),
-    };
-    Ok(Wiped { method: method.to_owned(), tool, finding })
+        Err(error) => Err(failure::engine(error)),
+    }
 }
+
+fn file_bytes(link: &Link) -> u64 {
+    link.path.metadata().map_or(0, |file| file.len())
+}
+
+/// Why a rewrite would not fit: the copy, and the journal that undoes it, take
+/// twice the file's size beside it and in the folder for temporary files.
+fn room(link: &Link) -> Result<Option<String>, sqlx::Error> {
+    let folder = link.path.parent().unwrap_or(Path::new("."));
+    let system = rustix::fs::statvfs(folder).map_err(|error| sqlx::Error::Io(error.into()))?;
+    let (free, needed) = (system.f_bavail.saturating_mul(system.f_frsize), file_bytes(link).saturating_mul(2));
+    Ok((free < needed).then(|| {
+        format!("a rewrite needs {needed} bytes beside the database, and {free} are free; the wipe has to be repeated")
+    }))
+}
+
+/// Reasons that pass, so that the wipe is done again.
+const READ_MEANWHILE: &str = "a reader holds the write-ahead log, which keeps old pages until it is truncated";
+const WRITTEN_MEANWHILE: &str = "the application wrote while its file was to be searched; the wipe has to be repeated";
 
 const REINDEXED: &str = "secure_delete, REINDEX, truncating checkpoint";
 const REWRITTEN: &str = "secure_delete, VACUUM, truncating checkpoint";
@@ -58,16 +90,12 @@ const REWRITE_REST_BYTES_MAX: u64 = 64;
 
 /// What can be done beside the application: indexes are built anew; and where
 /// older copies remain in a file that is small enough, it is rewritten after all.
-async fn engine(link: &mut Link, tables: &[String]) -> (&'static str, Result<Finding, sqlx::Error>) {
-    let reindexed = reindex(link, tables).await;
-    match &reindexed {
-        Ok(finding) if finding.verdict == Verdict::Unknown && is_small(link) => (REWRITTEN, rewrite(link).await),
-        Ok(_) | Err(_) => (REINDEXED, reindexed),
+async fn engine(link: &mut Link, tables: &[String]) -> Result<(&'static str, Finding), sqlx::Error> {
+    let reindexed = reindex(link, tables).await?;
+    if reindexed.verdict == Verdict::Unknown && file_bytes(link) <= REWRITE_AT_ONCE_BYTES_MAX {
+        return Ok((REWRITTEN, rewrite(link).await?));
     }
-}
-
-fn is_small(link: &Link) -> bool {
-    link.path.metadata().is_ok_and(|file| file.len() <= REWRITE_AT_ONCE_BYTES_MAX)
+    Ok((REINDEXED, reindexed))
 }
 
 async fn reindex(link: &mut Link, tables: &[String]) -> Result<Finding, sqlx::Error> {
@@ -103,9 +131,7 @@ async fn search(link: &mut Link, rest: u64) -> Result<Finding, sqlx::Error> {
     link.one(Sql::new("SELECT count(*) FROM sqlite_schema")).await?;
     // With an empty log no checkpoint can change the file under a reader.
     if !is_empty(&beside(&link.path, "-wal"))? || !is_empty(&beside(&link.path, "-journal"))? {
-        return Ok(Finding::unknown(
-            "the application wrote while its file was to be searched; the wipe has to be repeated",
-        ));
+        return Ok(Finding::unknown(WRITTEN_MEANWHILE));
     }
     let path = link.path.clone();
     let reason = match tokio::task::spawn_blocking(move || slack::search(&path)).await {
@@ -123,7 +149,7 @@ async fn search(link: &mut Link, rest: u64) -> Result<Finding, sqlx::Error> {
     Ok(Finding::unknown(reason))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -147,7 +173,7 @@ async fn checkpoint(link: &mut Link) -> Result<Finding, sqlx::Error> {
             if value::integer(&row, 0)? == 0 {
                 return Ok(Finding::pass());
             }
-            Ok(Finding::unknown("a reader holds the write-ahead log, which keeps old pages until it is truncated"))
+            Ok(Finding::unknown(READ_MEANWHILE))
         }
         "delete" | "truncate" => Ok(Finding::pass()),
         other => Ok(Finding::unknown(format!("journal_mode {other} keeps old pages or does not say where they are"))),

@@ -23,6 +23,8 @@ pub struct Dataset {
     pub mode: Mode,
     pub wipe: WipeLevel,
     pub verify: VerifyLevel,
+    /// Rows whose values a residue scan searches for.
+    pub sample: u32,
     /// Everything that hangs on a record, references too. What stands above
     /// another stands before it.
     pub children: Vec<Child>,

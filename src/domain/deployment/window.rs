@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{NaiveTime, Weekday};
+use chrono::{Datelike as _, Days, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
 
 /// From one time of the day to another, such as `01:00-05:00`. One that ends
 /// before it begins runs past midnight.
@@ -31,6 +31,30 @@ pub enum NotAWindow {
     Empty(String),
     #[error("`{0}` is not a day of the week")]
     Day(String),
+}
+
+impl WeeklyWindow {
+    /// The end of the window that `now` is in.
+    #[must_use]
+    pub fn end_at(&self, now: NaiveDateTime) -> Option<NaiveDateTime> {
+        let starts = [now.date(), now.date() - Days::new(1)].into_iter().filter(|day| day.weekday() == self.day);
+        let ends = starts.map(|day| (day.and_time(self.window.from), self.end_of(day)));
+        ends.filter(|(start, end)| *start <= now && now < *end).map(|(_, end)| end).next()
+    }
+
+    /// The beginning of the next window after `now`.
+    #[must_use]
+    pub fn next_after(&self, now: NaiveDateTime) -> NaiveDateTime {
+        let days = (0..=7).map(|days| (now.date() + Days::new(days)).and_time(self.window.from));
+        let mut starts = days.filter(|start| start.weekday() == self.day && *start > now);
+        starts.next().unwrap_or(now)
+    }
+
+    fn end_of(&self, day: NaiveDate) -> NaiveDateTime {
+        let past_midnight = self.window.until <= self.window.from;
+        let last = if past_midnight { day + Days::new(1) } else { day };
+        last.and_time(self.window.until)
+    }
 }
 
 impl FromStr for Window {
@@ -87,6 +111,22 @@ mod tests {
         for text in ["Sun 02:00-05:00", "Wed 23:00-01:00"] {
             assert_eq!(text.parse::<WeeklyWindow>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_weekly_window_knows_its_end_and_its_next_beginning() {
+        let at = |text: &str| text.parse::<NaiveDateTime>().unwrap();
+        // 2026-11-22 is a Sunday.
+        let morning: WeeklyWindow = "Sun 02:00-05:00".parse().unwrap();
+        assert_eq!(morning.end_at(at("2026-11-22T01:59:59")), None);
+        assert_eq!(morning.end_at(at("2026-11-22T02:00:00")), Some(at("2026-11-22T05:00:00")));
+        assert_eq!(morning.end_at(at("2026-11-22T05:00:00")), None);
+        assert_eq!(morning.end_at(at("2026-11-23T03:00:00")), None);
+        assert_eq!(morning.next_after(at("2026-11-22T01:59:59")), at("2026-11-22T02:00:00"));
+        assert_eq!(morning.next_after(at("2026-11-22T02:00:00")), at("2026-11-29T02:00:00"));
+        let night: WeeklyWindow = "Sun 23:00-01:00".parse().unwrap();
+        assert_eq!(night.end_at(at("2026-11-23T00:59:59")), Some(at("2026-11-23T01:00:00")));
+        assert_eq!(night.end_at(at("2026-11-22T00:30:00")), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::domain::{
     deployment::WipeLevel,
     id::{BatchId, Digest, OperationId, RuleId, RunId, SourceName},
     policy::Policy,
+    residue::{self, ClosedBy},
     selection::Cause,
     verdict::{Finding, Verdict},
 };
@@ -102,9 +103,19 @@ pub enum Event {
         tables: Vec<String>,
         method: String,
         tool: String,
+        /// Bytes that were rewritten; 0 where none were.
+        #[serde(skip_serializing_if = "is_zero", default)]
+        rewritten: u64,
         elapsed_ms: u64,
+        /// It could not be done now, and a later cycle has to.
+        #[serde(skip_serializing_if = "is_false", default)]
+        owed: bool,
         finding: Finding,
     },
+    #[serde(rename = "residue.scanned")]
+    ResidueScanned(residue::Scan),
+    #[serde(rename = "residue.closed")]
+    ResidueClosed { case: OperationId, by: ClosedBy, finding: Finding },
     #[serde(rename = "refused")]
     Refused {
         what: String,
@@ -130,6 +141,16 @@ impl Event {
             document: Some(canonical::value(policy)?),
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// A batch that is about to be sealed and deleted from its source.

@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use chrono::{DateTime, Utc};
 
 mod facts;
+mod residues;
 
 pub use facts::{
     CiphertextDeleted, KeyDestroyed, Open, OpenDestruction, Opened, PolicyInForce, RunFinished, RunStarted,
 };
+pub use residues::{Case, DestroyedInCase, Residues, TakenBatch};
 
 use super::event::{
     DestroyOutcome, DestroyResult, Entry, Event, RestoreIntent, RestoreResult, SeparateIntent, SeparateResult, VERSION,
@@ -51,8 +53,10 @@ pub struct History {
     pub in_vault: BTreeMap<RuleId, u64>,
     /// The last key epoch that a destruction ended: the keyring must be past it.
     pub epoch_ended: Option<u64>,
-    /// Tables whose wipe was started and not finished, or finished with a failure.
+    /// Tables whose wipe was started and not finished, or is owed.
     pub open_wipes: BTreeMap<SourceName, BTreeSet<String>>,
+    /// What of removed rows may be left in the sources.
+    pub residues: Residues,
     /// The run that was started last, finished or not.
     pub last_started: Option<RunStarted>,
     /// The run that was finished last.
@@ -165,7 +169,15 @@ impl History {
                 self.open_wipes.entry(source.clone()).or_default().extend(tables.iter().cloned());
                 Ok(())
             }
-            Event::WipeFinished { source, tables, finding, .. } => self.wiped(source, tables, finding.verdict),
+            Event::WipeFinished { .. } => self.wiped(entry),
+            Event::ResidueScanned(scan) => {
+                self.residues.scanned(scan, entry);
+                Ok(())
+            }
+            Event::ResidueClosed { case, .. } => {
+                let without = || HistoryError::WithoutIntent { kind: "residue.closed", id: case.to_string() };
+                self.residues.closed(case).ok_or_else(without)
+            }
             Event::Refused { .. } | Event::ManualRecorded(_) | Event::Heartbeat {} => Ok(()),
         }
     }
@@ -179,6 +191,7 @@ impl History {
         // A plan of one rule says nothing about the others.
         self.reviewing = (plan.is_some() && rule.is_none() && in_force).then(|| entry.run.clone());
         self.current = Some((entry.run.clone(), BTreeMap::new()));
+        self.residues.run_started();
         self.last_started = Some(RunStarted {
             run: entry.run.clone(),
             time: entry.time,
@@ -204,6 +217,7 @@ impl History {
         if self.reviewing.take_if(|run| *run == entry.run).is_some() {
             self.reviewed = self.policy.as_ref().map(|policy| policy.digest);
         }
+        self.residues.run_finished();
         self.last_finished = Some(RunFinished {
             run: entry.run.clone(),
             time: entry.time,
@@ -221,6 +235,7 @@ impl History {
         let closed = close(&mut self.open_separations, position, "separate.outcome", batch.as_str())?;
         if result == SeparateResult::Committed {
             *self.in_vault.entry(closed.intent.rule.clone()).or_default() += closed.intent.records;
+            self.residues.taken(&closed.intent);
         }
         if let Some((_, moved)) = self.current.as_mut().filter(|(run, _)| *run == closed.run)
             && result == SeparateResult::Committed
@@ -276,7 +291,10 @@ impl History {
                 }
                 step.ciphertext_deleted = Some(CiphertextDeleted { segments: *segments, bytes: *bytes });
             }
-            Event::DestroyOutcome(outcome) => self.destroyed(outcome)?,
+            Event::DestroyOutcome(outcome) => {
+                self.destroyed(outcome)?;
+                self.residues.destroyed(outcome, entry.time);
+            }
             _ => {}
         }
         Ok(())
@@ -316,14 +334,18 @@ impl History {
             .ok_or_else(|| HistoryError::WithoutIntent { kind, id: operation.to_string() })
     }
 
-    /// A wipe that failed is still owed.
-    fn wiped(&mut self, source: &SourceName, tables: &[String], verdict: Verdict) -> Result<(), HistoryError> {
+    /// A wipe that failed, or could not be done yet, is still owed.
+    fn wiped(&mut self, entry: &Entry) -> Result<(), HistoryError> {
+        let Event::WipeFinished { source, tables, finding, owed, rewritten, elapsed_ms, .. } = &entry.event else {
+            return Ok(());
+        };
         let without = |id: String| HistoryError::WithoutIntent { kind: "wipe.finished", id };
         let open = self.open_wipes.get_mut(source).ok_or_else(|| without(source.to_string()))?;
         if let Some(table) = tables.iter().find(|table| !open.contains(*table)) {
             return Err(without(format!("{source}.{table}")));
         }
-        if verdict == Verdict::Fail {
+        self.residues.rewritten(source, *rewritten, *elapsed_ms);
+        if *owed || finding.verdict == Verdict::Fail {
             return Ok(());
         }
         open.retain(|table| !tables.contains(table));

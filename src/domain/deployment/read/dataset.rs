@@ -18,6 +18,12 @@ const WIPES: [(&str, Option<WipeLevel>); 3] =
 const VERIFICATIONS: [(&str, Option<VerifyLevel>); 2] =
     [("none", Some(VerifyLevel::None)), ("residue-scan", Some(VerifyLevel::ResidueScan))];
 
+/// Rows whose values are searched for, unless said otherwise.
+const SAMPLE_ROWS: u32 = 200;
+
+/// More would make the search slow and prove little more.
+const SAMPLE_ROWS_MAX: u32 = 2_000;
+
 /// Reads datasets against the policy and the sources they refer to.
 pub struct Reader<'a, 'd> {
     policy: Option<&'a Policy>,
@@ -47,7 +53,8 @@ impl<'a, 'd> Reader<'a, 'd> {
         let condition = optional(table.take("where"), None, |value| condition(value).map(Some));
         let mode = optional(table.take("mode"), Mode::Move, |value| value.choice(&MODES));
         let wipe = optional(table.take("wipe"), WipeLevel::Engine, |value| value.choice(&WIPES));
-        let verify = optional(table.take("verify"), VerifyLevel::None, |value| self.verify(value));
+        let verify = optional(table.take("verify"), VerifyLevel::None, |value| value.choice(&VERIFICATIONS));
+        let sample = optional(table.take("sample"), SAMPLE_ROWS, |value| value.whole(1..=SAMPLE_ROWS_MAX));
         let root = name.as_ref().map(|name| *name.get_ref());
         let children = table.tables("child", "dataset.child");
         let references = table.tables("reference", "dataset.reference");
@@ -70,6 +77,7 @@ impl<'a, 'd> Reader<'a, 'd> {
             mode: mode?,
             wipe: wipe?,
             verify: verify?,
+            sample: sample?,
             children: children?,
         })
     }
@@ -154,17 +162,6 @@ impl<'a, 'd> Reader<'a, 'd> {
             self.findings.error(name.span(), format!("rule `{}` does not use the event `{given}`", rule.id), hint);
         }
         is_used
-    }
-
-    fn verify(&self, value: &Value<'_>) -> Option<VerifyLevel> {
-        let level = value.choice(&VERIFICATIONS)?;
-        if level == VerifyLevel::ResidueScan {
-            let message =
-                "this version has no residue scan: the verdict on this dataset's destructions will be UNKNOWN";
-            let hint = "write \"none\" for now; `wipe` still clears what the engine leaves behind";
-            self.findings.warning(value.span(), message, hint);
-        }
-        Some(level)
     }
 }
 

@@ -152,7 +152,7 @@ fn wipe_started(table: &str) -> Event {
 fn wipe_finished(table: &str) -> Event {
     let (source, tables) = ("shop".into(), vec![table.into()]);
     let (method, tool, finding) = ("vacuum".into(), "sqlite".into(), Finding::pass());
-    Event::WipeFinished { source, tables, method, tool, elapsed_ms: 1, finding }
+    Event::WipeFinished { source, tables, method, tool, rewritten: 0, elapsed_ms: 1, owed: false, finding }
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn a_wipe_that_failed_is_still_open() {
         unreachable!("it is a wipe")
     };
     let finding = Finding::fail("a reader kept the log");
-    script.say(Event::WipeFinished { source, tables, method, tool, elapsed_ms, finding });
+    script.say(Event::WipeFinished { source, tables, method, tool, rewritten: 0, elapsed_ms, owed: false, finding });
     assert!(!script.history.open_wipes.is_empty());
     script.say(wipe_started("members"));
     script.say(wipe_finished("members"));

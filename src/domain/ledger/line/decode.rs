@@ -12,8 +12,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::de::DeserializeOwned;
 
 use super::LineError;
-use crate::domain::ledger::event::{
-    DestroyIntent, DestroyOutcome, Entry, Event, ManualRecord, RestoreIntent, SeparateIntent,
+use crate::domain::{
+    ledger::event::{DestroyIntent, DestroyOutcome, Entry, Event, ManualRecord, RestoreIntent, SeparateIntent},
+    residue::Scan,
 };
 
 /// Reads an entry from its fields, sorted by key.
@@ -115,10 +116,16 @@ fn step(kind: &str, f: &mut Fields<'_>) -> Result<Event, LineError> {
             elapsed_ms: f.number("elapsed_ms")?,
             finding: f.json("finding")?,
             method: f.text("method")?,
+            owed: f.optional("owed")?.unwrap_or_default(),
+            rewritten: f.optional("rewritten")?.unwrap_or_default(),
             source: f.text("source")?,
             tables: f.json("tables")?,
             tool: f.text("tool")?,
         },
+        "residue.scanned" => Event::ResidueScanned(residue_scanned(f)?),
+        "residue.closed" => {
+            Event::ResidueClosed { by: f.json("by")?, case: f.text("case")?, finding: f.json("finding")? }
+        }
         "refused" => Event::Refused {
             limit: f.text("limit")?,
             rule: f.optional("rule")?,
@@ -128,6 +135,20 @@ fn step(kind: &str, f: &mut Fields<'_>) -> Result<Event, LineError> {
         "manual.recorded" => Event::ManualRecorded(manual_record(f)?),
         "heartbeat" => Event::Heartbeat {},
         _ => return Err(LineError::NotAnEntry { reason: format!("its type {kind:?} is not known") }),
+    })
+}
+
+fn residue_scanned(f: &mut Fields<'_>) -> Result<Scan, LineError> {
+    Ok(Scan {
+        batches: f.json("batches")?,
+        case: f.text("case")?,
+        elapsed_ms: f.number("elapsed_ms")?,
+        finding: f.json("finding")?,
+        locations: f.json("locations")?,
+        rules: f.json("rules")?,
+        sample: f.json("sample")?,
+        source: f.text("source")?,
+        tables: f.json("tables")?,
     })
 }
 
