@@ -325,7 +325,7 @@ impl Plan {
 
 /// Datasets of a cycle in an order that never leaves a record waiting for one
 /// that moves later: datasets whose events come through a table, and the rows a
-/// root waits for, stand before that table's own dataset.
+/// root waits for or cuts off, stand before that table's own dataset.
 pub fn in_order<'a>(datasets: &[&'a Dataset]) -> Result<Vec<&'a Dataset>, OrderCycle> {
     let mut left: Vec<&Dataset> = datasets.to_vec();
     let mut ordered = Vec::with_capacity(left.len());
@@ -351,8 +351,10 @@ fn goes_before(first: &Dataset, second: &Dataset) -> bool {
     let same_source = first.source == second.source && !std::ptr::eq(first, second);
     let through =
         first.events.values().any(|place| matches!(place, EventPlace::Through { table, .. } if *table == second.table));
-    let waited_for = second.children.iter().any(|child| child.edge == Edge::Wait && child.table == first.table);
-    same_source && (through || waited_for)
+    // A row that moves by itself takes its link along: it goes before it is cut.
+    let before = |edge: Edge| matches!(edge, Edge::Wait | Edge::Unlink);
+    let linked = second.children.iter().any(|child| before(child.edge) && child.table == first.table);
+    same_source && (through || linked)
 }
 
 #[cfg(test)]

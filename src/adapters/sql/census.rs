@@ -202,7 +202,9 @@ async fn unlinked(
         let mut sql = Sql::new(format!("SELECT count(*) FROM {} WHERE ", relation(child.table, child.condition, ROW)));
         let leaves = selection
             .again(child.table, (child.condition, ROW), None, |row| selection.leaves(child.table, row, &[]))?;
-        sql.append(Sql::all([selection.hangs(child, ROW, &[])?, leaves.negated()]));
+        // Datasets of these rows run before this one.
+        let stays = selection.stays((child.table, child.condition), ROW, &[fitted.root])?;
+        sql.append(Sql::all([selection.hangs(child, ROW, &[])?, leaves.negated()].into_iter().chain(stays)));
         let rows = single(session, sql).await?;
         *census.unlinked.entry(fitted.written(child)).or_default() += rows;
     }

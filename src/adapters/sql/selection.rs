@@ -197,7 +197,8 @@ impl<'a> Selection<'a> {
         let mut reasons = Vec::with_capacity(waits.len());
         for wait in waits {
             let row = self.alias();
-            let stays = above.map(|above| self.stays(&wait, &row, above)).transpose()?.flatten();
+            let stays = above.map(|above| self.stays((wait.table, wait.condition), &row, above));
+            let stays = stays.transpose()?.flatten();
             let found = relation(wait.table, wait.condition, &row);
             let inner = move |parent: &str| {
                 let link = joined(self.dialect(), (wait.parent, parent), (wait.table, &row), wait.on);
@@ -244,19 +245,22 @@ impl<'a> Selection<'a> {
 
     /// The row behind `row` does not move by itself in this cycle. `None`: no
     /// dataset moves rows of this table.
-    fn stays(&self, wait: &Wait<'_>, row: &str, above: &[&Table]) -> Result<Option<Sql>, SourceError> {
+    pub(super) fn stays(
+        &self,
+        (table, condition): (&Table, Option<&str>),
+        row: &str,
+        above: &[&Table],
+    ) -> Result<Option<Sql>, SourceError> {
         let mut moving = Vec::new();
         for other in &self.others {
             let root = other.fitted.root;
-            if !root.is(wait.table) || above.iter().any(|table| table.is(root)) {
+            if !root.is(table) || above.iter().any(|table| table.is(root)) {
                 continue;
             }
             let above: Vec<&Table> = above.iter().copied().chain([root]).collect();
             moving.push(match other.fitted.dataset.condition.as_deref() {
                 None => self.moves(other, row, &above)?,
-                condition => {
-                    self.again(root, (wait.condition, row), condition, |again| self.moves(other, again, &above))?
-                }
+                wanted => self.again(root, (condition, row), wanted, |again| self.moves(other, again, &above))?,
             });
         }
         Ok((!moving.is_empty()).then(|| Sql::any(moving).negated()))
