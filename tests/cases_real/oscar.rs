@@ -244,64 +244,56 @@ async fn contents(database: &Path, table: &str, condition: &str) -> Vec<String> 
 #[tokio::test]
 async fn what_is_due_leaves_and_nothing_else_and_is_destroyed() {
     let Some(folder) = folder("oscar") else { return };
-    for date in DATES {
-        let now = midnight(date);
-        let world = deployed(&folder, RULES, DEPLOYMENT, &now);
-        let database = world.path("oscar.sqlite3");
-        let fresh = world.path("fresh.sqlite3");
-        fs::copy(&database, &fresh).unwrap();
-        let report = world.reviewed_run(&now);
-        assert_eq!(report["failed"], Value::Array(Vec::new()), "{report}");
-        assert_eq!(report["refused"], Value::Array(Vec::new()), "{report}");
-        let mut touched = Vec::new();
-        for (table, condition) in leaving(date) {
-            // Nothing that should have stayed is gone, nothing that should be gone stayed.
-            let stayed = format!("SELECT id FROM {table} WHERE ({condition}) IS NOT TRUE ORDER BY id");
-            let expected = ask(&fresh, &stayed).await;
-            assert_eq!(
-                ask(&database, &format!("SELECT id FROM {table} ORDER BY id")).await,
-                expected,
-                "{table} at {date}"
-            );
-            touched.push(table);
-        }
-        let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
-        for table in ask(&fresh, tables).await {
-            let unlinked = ["reviews_productreview", "customer_productalert", "voucher_voucherapplication"];
-            if !touched.contains(&table.as_str()) && !unlinked.contains(&table.as_str()) {
-                assert_eq!(contents(&database, &table, "1").await, contents(&fresh, &table, "1").await, "{table}");
-            }
-        }
-        assert_eq!(ask(&database, "SELECT * FROM pragma_foreign_key_check").await, [""; 0]);
-        let left = "SELECT count(*) FROM reviews_productreview WHERE user_id IS NULL";
-        assert!(number(&database, left).await > number(&fresh, left).await, "reviews stay without their author");
-
-        let later = format!("{}T00:00:00+09:00", if date == DATES[0] { "2026-11-03" } else { "2027-06-17" });
-        let planned = world.plan(&later, &[]);
-        let rules = ["member", "order", "complaint", "visit", "abuse"];
-        for rule in rules {
-            let due = planned["items"].as_array().unwrap().iter();
-            let due = due.filter(|item| item["action"] == "destroy").cloned().collect();
-            let separated = of_rule(&report["separated"], rule);
-            assert_eq!(of_rule(&Value::Array(due), rule), separated, "all of {rule} is due in the vault, at {date}");
-        }
-        let second = world.reviewed_run(&later);
-        let verified = world.at(&later, &["ledger", "verify", "--format", "json"]).ends_with(0).json();
-        // Without a checkpoint that someone else keeps, nothing proves that all is there.
-        assert_eq!((&verified["verdict"], &verified["problems"]), (&"undecided".into(), &Value::Array(Vec::new())));
-        // What comes into a bucket makes all of it cool off again; everything else is gone.
-        // The second cycle began at midnight in Seoul, which is the day before in UTC.
-        let began = if date == DATES[0] { "2026-11-02" } else { "2027-06-16" };
-        let stale = format!(
-            "SELECT count(*) FROM (SELECT max(sealed_at) AS newest FROM segment GROUP BY bucket_rule, bucket_date) \
-             WHERE newest < '{began}'"
-        );
-        assert_eq!(number(&world.path("vault.db"), &stale).await, 0);
-        let (came, went) = (total(&second["separated"]), total(&second["destroyed"]));
-        let left = number(&world.path("vault.db"), "SELECT coalesce(sum(records), 0) FROM segment").await;
-        assert_eq!(left, total(&report["separated"]) + came - went);
-        assert!(went > 13_000 && left < 200, "{went} destroyed, {left} left");
+    let date = DATES[0];
+    let now = midnight(date);
+    let world = deployed(&folder, RULES, DEPLOYMENT, &now);
+    let database = world.path("oscar.sqlite3");
+    let fresh = world.path("fresh.sqlite3");
+    fs::copy(&database, &fresh).unwrap();
+    let report = world.reviewed_run(&now);
+    assert_eq!(report["failed"], Value::Array(Vec::new()), "{report}");
+    assert_eq!(report["refused"], Value::Array(Vec::new()), "{report}");
+    let mut touched = Vec::new();
+    for (table, condition) in leaving(date) {
+        // Nothing that should have stayed is gone, nothing that should be gone stayed.
+        let stayed = format!("SELECT id FROM {table} WHERE ({condition}) IS NOT TRUE ORDER BY id");
+        let expected = ask(&fresh, &stayed).await;
+        assert_eq!(ask(&database, &format!("SELECT id FROM {table} ORDER BY id")).await, expected, "{table} at {date}");
+        touched.push(table);
     }
+    let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    for table in ask(&fresh, tables).await {
+        let unlinked = ["reviews_productreview", "customer_productalert", "voucher_voucherapplication"];
+        if !touched.contains(&table.as_str()) && !unlinked.contains(&table.as_str()) {
+            assert_eq!(contents(&database, &table, "1").await, contents(&fresh, &table, "1").await, "{table}");
+        }
+    }
+    assert_eq!(ask(&database, "SELECT * FROM pragma_foreign_key_check").await, [""; 0]);
+    let left = "SELECT count(*) FROM reviews_productreview WHERE user_id IS NULL";
+    assert!(number(&database, left).await > number(&fresh, left).await, "reviews stay without their author");
+
+    let later = midnight("2026-11-03");
+    let planned = world.plan(&later, &[]);
+    let rules = ["member", "order", "complaint", "visit", "abuse"];
+    for rule in rules {
+        let due = planned["items"].as_array().unwrap().iter();
+        let due = due.filter(|item| item["action"] == "destroy").cloned().collect();
+        let separated = of_rule(&report["separated"], rule);
+        assert_eq!(of_rule(&Value::Array(due), rule), separated, "all of {rule} is due in the vault, at {date}");
+    }
+    let second = world.reviewed_run(&later);
+    let verified = world.at(&later, &["ledger", "verify", "--format", "json"]).ends_with(0).json();
+    // Without a checkpoint that someone else keeps, nothing proves that all is there.
+    assert_eq!((&verified["verdict"], &verified["problems"]), (&"undecided".into(), &Value::Array(Vec::new())));
+    // What comes into a bucket makes all of it cool off again; everything else is gone.
+    // The second cycle began at midnight in Seoul, which is the day before in UTC.
+    let stale = "SELECT count(*) FROM (SELECT max(sealed_at) AS newest FROM segment GROUP BY bucket_rule, bucket_date) \
+         WHERE newest < '2026-11-02'";
+    assert_eq!(number(&world.path("vault.db"), stale).await, 0);
+    let (came, went) = (total(&second["separated"]), total(&second["destroyed"]));
+    let left = number(&world.path("vault.db"), "SELECT coalesce(sum(records), 0) FROM segment").await;
+    assert_eq!(left, total(&report["separated"]) + came - went);
+    assert!(went > 13_000 && left < 200, "{went} destroyed, {left} left");
 }
 
 /// Members leave with their orders: both move at the withdrawal.

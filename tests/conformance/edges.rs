@@ -298,3 +298,26 @@ pub async fn edges_that_cannot_be_carried_out_are_refused<D: Database>() {
         assert!(found.contains(expected), "{expected}: {found}");
     }
 }
+
+pub async fn rows_that_are_records_of_another_rule_too_are_reported<D: Database>() {
+    let database = D::new(&format!(
+        "CREATE TABLE members (id INTEGER PRIMARY KEY, at DATETIME);
+         CREATE TABLE visits (id INTEGER PRIMARY KEY, at DATETIME, member_id INTEGER,
+            FOREIGN KEY (member_id) REFERENCES members (id));
+         INSERT INTO members VALUES (1, {OLD}); INSERT INTO visits VALUES (1, {YOUNG}, 1), (2, {OLD}, 1)"
+    ))
+    .await;
+    let mut members = dataset("members", &["id"]);
+    members.children = vec![child("visits", "members", &[("member_id", "id")], Edge::Own)];
+    let visits = dataset("visits", &["id"]);
+    let found = database.scan().await.inspect(&members, &[&members, &visits]).await.unwrap();
+    let said = |finding: &&retentiond::ports::SchemaFinding| finding.message.contains("records of rule visits too");
+    assert!(found.iter().find(said).is_some_and(|finding| !finding.error), "{found:?}");
+    members.children[0].edge = Edge::Unlink;
+    let event = event();
+    let alone = scope(&event, &[], &[]);
+    let all = [(&members, alone), (&visits, alone)];
+    let scope = scope(&event, &[], &all);
+    let census = database.scan().await.census(&members, &scope).await.unwrap();
+    assert_eq!(census.unlinked["visits"], 1, "the other moves by itself, with its link");
+}

@@ -35,6 +35,7 @@ macro_rules! engine {
                     a_row_under_two_rules_moves_by_the_longer_one,
                     uncovered_keys_are_refused_with_the_edge_to_add,
                     edges_that_cannot_be_carried_out_are_refused,
+                    rows_that_are_records_of_another_rule_too_are_reported,
                 },
                 waiting::{
                     a_root_waits_also_for_rows_below_an_own_child,

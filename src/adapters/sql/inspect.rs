@@ -42,6 +42,7 @@ pub(crate) async fn inspect(
     let mut warnings = links.warnings;
     warnings.extend(missing_indexes(&fitted));
     warnings.extend(triggers(&fitted));
+    warnings.extend(records_of_others(&fitted, all));
     Ok(Inspected { fits: true, errors, warnings })
 }
 
@@ -116,4 +117,29 @@ fn triggers(fitted: &Fitted<'_>) -> Vec<Misfit> {
         )
     });
     named.collect()
+}
+
+/// Rows that go with this dataset's records and are records of another rule too:
+/// they are destroyed with the record that they went with.
+fn records_of_others(fitted: &Fitted<'_>, all: &[&Dataset]) -> Vec<Misfit> {
+    let mut found = Vec::new();
+    for child in fitted.own() {
+        let other = all.iter().find(|other| {
+            !std::ptr::eq(**other, fitted.dataset)
+                && fitted.schema.table(&other.table).is_some_and(|table| table.is(child.table))
+        });
+        let Some(other) = other else { continue };
+        let misfit = Misfit::new(
+            format!(
+                "rows of {} go with {}, and are records of rule {} too: with it they are destroyed also where that rule \
+                 keeps them longer",
+                child.table.name, fitted.root.name, other.rule
+            ),
+            "let records wait for them (edge = \"wait\") if that rule has to have them to its end",
+        );
+        if !found.contains(&misfit) {
+            found.push(misfit);
+        }
+    }
+    found
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::{
     census,
+    deployment::{Child, Edge},
     fixture::{at, bucket, dataset, guards, policy, through, waiting_for},
     holiday::Holidays,
     policy::Policy,
@@ -217,6 +218,14 @@ fn datasets_whose_events_come_through_a_table_stand_before_it() {
 fn rows_that_a_root_waits_for_stand_before_it() {
     let mut members = dataset("member", "members");
     members.children.push(waiting_for("complaints", "members"));
+    let complaints = dataset("complaint", "complaints");
+    assert_eq!(order(&[&members, &complaints]).unwrap(), ["complaints", "members"]);
+}
+
+#[test]
+fn rows_whose_link_would_be_cut_move_before_it_is() {
+    let mut members = dataset("member", "members");
+    members.children.push(Child { edge: Edge::Unlink, ..waiting_for("complaints", "members") });
     let complaints = dataset("complaint", "complaints");
     assert_eq!(order(&[&members, &complaints]).unwrap(), ["complaints", "members"]);
 }
