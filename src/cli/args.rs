@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{ledger::LedgerCommand, report::ReportArgs};
+use super::{ledger::LedgerCommand, output::ReportFormatArgs, report::ReportArgs};
 
 /// Carries out a published retention table: separates due records into an
 /// encrypted vault, destroys them irreversibly when their period is over, and
@@ -90,7 +90,7 @@ pub struct CheckArgs {
     #[arg(long)]
     pub offline: bool,
     #[command(flatten)]
-    pub output: FormatArgs,
+    pub output: ReportFormatArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -114,7 +114,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub fail_on: Vec<FailOn>,
     #[command(flatten)]
-    pub output: FormatArgs,
+    pub output: ReportFormatArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

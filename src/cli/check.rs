@@ -4,29 +4,43 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::{
-    args::{CheckArgs, Cli, Format},
+    args::{CheckArgs, Cli},
     error::CommandError,
     exit::Exit,
-    open, output,
+    open,
+    output::{self, Code, Level, Note, Notes, Place, ReportFormat},
 };
 use crate::{
-    domain::{deployment::Dataset, diagnostic::Severity},
+    domain::{
+        deployment::Dataset,
+        diagnostic::{Report, Severity},
+    },
     ports::{Failure, Scan},
-    settings::Settings,
+    settings::{self, Settings, SettingsError},
 };
 
 /// One thing that `check` found.
 #[derive(Debug, Serialize)]
 struct Finding {
     severity: &'static str,
+    code: Code,
     dataset: Option<String>,
     message: String,
     hint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<Place>,
 }
 
 pub async fn check(cli: &Cli, args: &CheckArgs) -> Result<Exit, CommandError> {
-    let settings = open::settings(cli)?;
-    let mut findings = file_warnings(&settings);
+    let settings = match settings::load(&cli.config) {
+        // A pipeline gets the errors of the files in its own form too.
+        Err(SettingsError::Wrong { reports }) if args.output.format != ReportFormat::Text => {
+            print(cli, args, &of_files(&reports))?;
+            return open::settings(cli).map(|_| Exit::Configuration);
+        }
+        _ => open::settings(cli)?,
+    };
+    let mut findings = of_files(&settings.warnings);
     let now = open::now(&open::reading_clock(cli, &settings)?);
     findings.extend(horizon(&settings, now)?);
     let mut exit = Exit::Done;
@@ -37,28 +51,58 @@ pub async fn check(cli: &Cli, args: &CheckArgs) -> Result<Exit, CommandError> {
         exit = databases(&settings, &mut findings).await?;
     }
     match args.output.format {
-        Format::Json => output::json(&findings)?,
-        Format::Text => show(&settings, args, &findings)?,
+        ReportFormat::Text => show(&settings, args, &findings)?,
+        _ => print(cli, args, &findings)?,
     }
     Ok(exit)
 }
 
-/// What the files themselves gave rise to; already shown on stderr as text.
-fn file_warnings(settings: &Settings) -> Vec<Finding> {
-    let reports = settings.warnings.iter();
-    reports
-        .flat_map(|report| {
-            report.findings.iter().map(move |finding| {
-                let (line, column) = report.position(finding.span.start);
-                Finding {
-                    severity: if finding.severity == Severity::Error { "error" } else { "warning" },
-                    dataset: None,
-                    message: format!("{}:{line}:{column}: {}", report.file, finding.message),
-                    hint: finding.hint.clone(),
-                }
-            })
-        })
-        .collect()
+/// The forms for programs.
+fn print(cli: &Cli, args: &CheckArgs, findings: &[Finding]) -> Result<(), CommandError> {
+    let file = cli.config.display().to_string();
+    let notes: Vec<Note> = findings.iter().map(|finding| finding.note(&file)).collect();
+    let cases = [(file.clone(), Code::Configuration)];
+    let found = Notes { title: "check", file: &file, notes: &notes, cases: &cases };
+    match args.output.format {
+        ReportFormat::Markdown => output::data(&found.markdown())?,
+        ReportFormat::Sarif => output::json(&found.sarif())?,
+        ReportFormat::Junit => output::data(&found.junit())?,
+        ReportFormat::Json | ReportFormat::Text => output::json(&findings)?,
+    }
+    Ok(())
+}
+
+impl Finding {
+    fn note(&self, file: &str) -> Note {
+        // The place stands apart there.
+        let place = self.place.as_ref();
+        let prefix = place.map_or_else(String::new, |at| format!("{}:{}:{}: ", at.file, at.line, at.column));
+        Note {
+            level: if self.severity == "error" { Level::Error } else { Level::Warning },
+            code: self.code,
+            subject: self.dataset.as_ref().map_or_else(|| file.to_owned(), |dataset| format!("dataset {dataset}")),
+            message: self.message.strip_prefix(&prefix).unwrap_or(&self.message).to_owned(),
+            hint: self.hint.clone(),
+            place: self.place.clone(),
+        }
+    }
+}
+
+/// What the files themselves gave rise to; stderr has it as text.
+fn of_files(reports: &[Report]) -> Vec<Finding> {
+    let findings = reports.iter().flat_map(|report| report.findings.iter().map(move |finding| (report, finding)));
+    let found = findings.map(|(report, finding)| {
+        let (line, column) = report.position(finding.span.start);
+        Finding {
+            severity: if finding.severity == Severity::Error { "error" } else { "warning" },
+            code: Code::Configuration,
+            dataset: None,
+            message: format!("{}:{line}:{column}: {}", report.file, finding.message),
+            hint: finding.hint.clone(),
+            place: Some(Place { file: report.file.clone(), line, column }),
+        }
+    });
+    found.collect()
 }
 
 /// Warns in time before the table of holidays ends: the calendar of a year is
@@ -73,6 +117,8 @@ fn horizon(settings: &Settings, now: DateTime<Utc>) -> Result<Option<Finding>, C
     };
     let finding = Finding {
         severity: "warning",
+        code: Code::Holidays,
+        place: None,
         dataset: None,
         message: format!(
             "the table of public holidays ends with {end}; after that only weekends move the end of a period"
@@ -101,6 +147,8 @@ async fn databases(settings: &Settings, findings: &mut Vec<Finding>) -> Result<E
                     }
                     findings.push(Finding {
                         severity: if finding.error { "error" } else { "warning" },
+                        code: Code::Schema,
+                        place: None,
                         dataset: Some(finding.dataset),
                         message: finding.message,
                         hint: Some(finding.hint),
@@ -110,7 +158,7 @@ async fn databases(settings: &Settings, findings: &mut Vec<Finding>) -> Result<E
             Err(failure @ Failure::Unreachable(_)) => {
                 exit = Exit::Unreachable;
                 let (dataset, message) = (Some(dataset.table.clone()), failure.to_string());
-                findings.push(Finding { severity: "error", dataset, message, hint: None });
+                findings.push(Finding { severity: "error", code: Code::Unreachable, dataset, message, hint: None, place: None });
             }
             Err(failure) => return Err(failure.into()),
         }

@@ -1,10 +1,12 @@
 //! `plan`: the dry run. Opens everything read-only and has no way to write but
 //! the file that `--out` names.
 
+mod report;
+
 use std::fs;
 
 use super::{
-    args::{Cli, FailOn, Format, PlanArgs},
+    args::{Cli, FailOn, PlanArgs},
     error::CommandError,
     exit::Exit,
     open, output,
@@ -13,7 +15,7 @@ use crate::{
     domain::{
         census::AnomalyKind,
         id::RuleId,
-        plan::{Item, Plan, Separation},
+        plan::{Anomaly, Item, Plan, Separation},
     },
     flow::plan::{Planned, plan as make_plan},
 };
@@ -32,10 +34,7 @@ pub async fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit, CommandError> {
             CommandError::new(Exit::Failed, format!("{} cannot be written: {error}", path.display()))
         })?;
     }
-    match args.output.format {
-        Format::Json => output::json(&planned.plan)?,
-        Format::Text => output::data(&text(&planned.plan))?,
-    }
+    report::print(cli, args, &planned)?;
     if !initialised {
         output::note("note: nothing is initialised here yet; hint: `retentiond init` comes before `run`")?;
     }
@@ -97,13 +96,7 @@ pub fn text(plan: &Plan) -> String {
     }
     parts.extend(plan.separations().flat_map(stays));
     for anomaly in &plan.anomalies {
-        parts.push(format!(
-            "anomaly: {} of {} whose {} {}; never moved, reported until a person settles it",
-            output::plural(anomaly.rows, "row"),
-            anomaly.dataset,
-            anomaly.event,
-            what_is_wrong(anomaly.kind)
-        ));
+        parts.push(format!("anomaly: {}", wrong(anomaly)));
     }
     for hit in &plan.guards {
         parts.push(format!(
@@ -131,6 +124,16 @@ fn stays(item: &Separation) -> Vec<String> {
         )
     });
     unlinked.chain(shared).chain(outlived).collect()
+}
+
+fn wrong(anomaly: &Anomaly) -> String {
+    format!(
+        "{} of {} whose {} {}; never moved, reported until a person settles it",
+        output::plural(anomaly.rows, "row"),
+        anomaly.dataset,
+        anomaly.event,
+        what_is_wrong(anomaly.kind)
+    )
 }
 
 const fn what_is_wrong(kind: AnomalyKind) -> &'static str {

@@ -1,10 +1,14 @@
 //! Data to stdout, everything else to stderr. The only place that writes to
 //! either.
 
+mod notes;
+
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
+
+pub use notes::{Code, Level, Note, Notes, Place, ReportFormat, ReportFormatArgs, cell};
 
 /// Prints data.
 pub fn data(text: &str) -> io::Result<()> {
