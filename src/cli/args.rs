@@ -11,7 +11,9 @@ use super::{ledger::LedgerCommand, output::ReportFormatArgs, report::ReportArgs}
 /// proves it.
 #[derive(Debug, Parser)]
 #[command(name = "retentiond", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "First look: `retentiond demo`. Exit codes are in the README and in `retentiond help run`.")]
+#[command(
+    after_help = "First look: `retentiond demo`. Exit codes are in `retentiond run --help`, files in `retentiond man`."
+)]
 pub struct Cli {
     /// The deployment file.
     #[arg(long, global = true, value_name = "FILE", default_value = "config/retentiond.toml")]
@@ -41,6 +43,7 @@ pub enum Command {
     /// Runs cycles on the schedule, until it is told to stop.
     Daemon(super::daemon::DaemonArgs),
     /// Says what was done last, what is open and what comes next.
+    #[command(after_help = "Example:\n  retentiond status --format json")]
     Status(FormatArgs),
     /// Puts a person's separated records back while they are not due.
     Restore(RestoreArgs),
@@ -68,6 +71,8 @@ pub struct FormatArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:
+  retentiond demo --dir /tmp/demo --members 500")]
 pub struct DemoArgs {
     /// Folder for the demo's files; must not exist yet or be one of an earlier demo.
     #[arg(long, value_name = "DIR", default_value = "retentiond-demo")]
@@ -78,6 +83,9 @@ pub struct DemoArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  retentiond init
+  retentiond --config trial.toml init --simulation --now 2026-11-22")]
 pub struct InitArgs {
     /// Accept `--now` from every command, on record: for trials, never for real data.
     #[arg(long)]
@@ -85,6 +93,9 @@ pub struct InitArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  retentiond check --offline
+  retentiond check --format sarif > retentiond.sarif")]
 pub struct CheckArgs {
     /// Check the files only.
     #[arg(long)]
@@ -103,6 +114,9 @@ pub enum FailOn {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  retentiond plan --out plan.json
+  retentiond plan --fail-on overdue,anomaly --format junit > plan.xml")]
 pub struct PlanArgs {
     /// Plan one rule only.
     #[arg(long, value_name = "ID")]
@@ -146,6 +160,9 @@ pub struct RunArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  retentiond restore --subject 1042 --by NAME --reason \"ticket 5521\"
+  retentiond restore --rule contract --key 88001 --by NAME --reason \"ticket 5530\"")]
 #[command(group = clap::ArgGroup::new("who").required(true).args(["subject", "key"]))]
 pub struct RestoreArgs {
     /// The person, as the dataset's `subject` column writes it.
@@ -176,5 +193,8 @@ pub fn not_blank(text: &str) -> Result<String, String> {
 
 fn exit_codes() -> String {
     let lines = super::exit::Exit::ALL.map(|exit| format!("  {:>2}  {}", exit.code(), exit.meaning()));
-    format!("Exit codes:\n{}", lines.join("\n"))
+    format!(
+        "Examples:\n  retentiond run\n  retentiond run --plan plan.json --by NAME\n\nExit codes:\n{}",
+        lines.join("\n")
+    )
 }

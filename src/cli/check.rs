@@ -158,7 +158,14 @@ async fn databases(settings: &Settings, findings: &mut Vec<Finding>) -> Result<E
             Err(failure @ Failure::Unreachable(_)) => {
                 exit = Exit::Unreachable;
                 let (dataset, message) = (Some(dataset.table.clone()), failure.to_string());
-                findings.push(Finding { severity: "error", code: Code::Unreachable, dataset, message, hint: None, place: None });
+                findings.push(Finding {
+                    severity: "error",
+                    code: Code::Unreachable,
+                    dataset,
+                    message,
+                    hint: None,
+                    place: None,
+                });
             }
             Err(failure) => return Err(failure.into()),
         }

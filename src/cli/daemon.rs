@@ -10,7 +10,8 @@ SIGTERM finishes the open batch and ends with 0. SIGHUP reads both files anew; b
 ones change nothing. SIGUSR1 pauses, SIGUSR2 resumes (or make and remove the file
 `pause` in the state folder).
 
-Example:
+Examples:
+  retentiond --config /etc/retentiond/retentiond.toml daemon
   systemctl enable --now retentiond     # after `init` and a reviewed plan")]
 pub struct DaemonArgs {}
 

@@ -18,6 +18,7 @@ mod full_disk;
 mod kill;
 mod ledger;
 mod missing_parts;
+mod pipeline;
 mod restore;
 mod review;
 mod shop;

@@ -16,6 +16,8 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:
+  retentiond ledger list --type destroy.outcome --from 2026-11-01")]
 pub struct ListArgs {
     /// From this date on.
     #[arg(long, value_name = "DATE")]

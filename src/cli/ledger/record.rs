@@ -25,6 +25,8 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:
+  retentiond ledger record --method shredding --count 40 --unit boxes --place archive --by NAME --witness NAME")]
 pub struct RecordArgs {
     /// How: 분쇄, 소각, shredded, burnt, degaussed, …
     #[arg(long, value_name = "TEXT", value_parser = not_blank)]

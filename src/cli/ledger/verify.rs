@@ -19,6 +19,8 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:
+  retentiond ledger verify --known /mnt/audit/checkpoint --max-silence \"3 days\"")]
 pub struct VerifyArgs {
     /// A checkpoint that was kept elsewhere; may be given several times.
     #[arg(long, value_name = "FILE")]

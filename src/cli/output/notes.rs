@@ -16,11 +16,12 @@ pub use markdown::cell;
 pub enum ReportFormat {
     Text,
     Json,
-    /// For a comment on a change.
+    // Plain comments: help lists the names in one line.
+    // For a comment on a change.
     Markdown,
-    /// For code scanning (SARIF 2.1.0).
+    // For code scanning (SARIF 2.1.0).
     Sarif,
-    /// For a test report.
+    // For a test report.
     Junit,
 }
 

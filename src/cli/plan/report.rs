@@ -53,9 +53,11 @@ fn notes(planned: &Planned, fail_on: &[FailOn]) -> Vec<Note> {
             notes.push(note(condition, code, format!("rule {rule}"), message));
         }
     }
-    notes.extend(plan.anomalies.iter().map(|anomaly| {
-        note(FailOn::Anomaly, Code::Anomaly, format!("dataset {}", anomaly.dataset), wrong(anomaly))
-    }));
+    notes.extend(
+        plan.anomalies.iter().map(|anomaly| {
+            note(FailOn::Anomaly, Code::Anomaly, format!("dataset {}", anomaly.dataset), wrong(anomaly))
+        }),
+    );
     notes.extend(plan.guards.iter().map(|hit| {
         let message = format!("{} is {} and the plan has {}", hit.guard, hit.limit, hit.value);
         note(FailOn::Guard, Code::Guard, format!("rule {}", hit.rule), message)

@@ -34,6 +34,8 @@ use crate::{
 use overdue::Overdue;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:
+  retentiond report --from 2026-01-01 --to 2026-12-31 --format html --lang ko --out register.html")]
 pub struct ReportArgs {
     /// First day; the ledger's first where it is left out.
     #[arg(long, value_name = "DATE")]

@@ -19,7 +19,11 @@ pub fn render(found: &Notes<'_>) -> String {
     let failures = cases.iter().filter(|case| !notes_of(**case, Level::Error).is_empty()).count();
     let mut lines = vec![
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>".to_owned(),
-        format!("<testsuite name=\"retentiond {}\" tests=\"{}\" failures=\"{failures}\">", escaped(found.title), cases.len()),
+        format!(
+            "<testsuite name=\"retentiond {}\" tests=\"{}\" failures=\"{failures}\">",
+            escaped(found.title),
+            cases.len()
+        ),
     ];
     for case in cases {
         let (errors, warnings) = (notes_of(case, Level::Error), notes_of(case, Level::Warning));
