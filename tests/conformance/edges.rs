@@ -2,58 +2,27 @@
 
 use retentiond::{
     domain::{
-        census::Census,
         deployment::{Dataset, Edge},
         id::EventName,
-        record::Row,
-        segment,
         selection::Scope,
     },
-    ports::{Presence, Restoration, Scan, Source},
+    ports::{Scan, Source},
 };
 
 use super::{
     engine::Database,
     fixture::{Moved, bounds, child, dataset, move_all, scope},
+    steps::{census, errors, event, move_due, put_back},
 };
 
 const OLD: &str = "'2020-01-01 00:00:00'";
 const YOUNG: &str = "'2026-01-01 00:00:00'";
-
-fn event() -> EventName {
-    EventName::from("recorded")
-}
-
-async fn counted(database: &impl Database, dataset: &Dataset) -> Census {
-    let event = event();
-    database.scan().await.census(dataset, &scope(&event, &[], &[])).await.unwrap()
-}
-
-async fn moved(database: &impl Database, dataset: &Dataset, limit: u32) -> Moved {
-    let event = event();
-    move_all(&mut database.source().await, dataset, &scope(&event, &[], &[]), limit).await
-}
 
 /// Rows by table, those that were only unlinked apart.
 fn rows_of(moved: &Moved, table: &str, unlinked: bool) -> u64 {
     let counts = moved.counts();
     let named = moved.tables.iter().zip(counts).filter(|(heading, _)| heading.name == table);
     named.filter(|(heading, _)| heading.unlinked == unlinked).map(|(_, rows)| rows).sum()
-}
-
-async fn put_back(database: &impl Database, dataset: &Dataset, tables: &[segment::Table], rows: Vec<Row>) {
-    let record = Restoration { dataset, tables, rows, blank: Vec::new() };
-    let mut source = database.source().await;
-    assert_eq!(source.presence(&record).await.unwrap(), Presence::Absent);
-    source.put_back(std::slice::from_ref(&record)).await.unwrap();
-    assert_eq!(source.presence(&record).await.unwrap(), Presence::Same);
-}
-
-async fn errors(database: &impl Database, dataset: &Dataset) -> String {
-    let found = database.scan().await.inspect(dataset, &[dataset]).await.unwrap();
-    let texts =
-        found.iter().filter(|finding| finding.error).map(|found| format!("{}\n{}\n", found.message, found.hint));
-    texts.collect()
 }
 
 /// Orders that point at addresses, some of them at the same one, and a customer
@@ -84,9 +53,9 @@ pub async fn a_reference_goes_with_the_last_row_that_points_at_it<D: Database>()
         let (database, orders) = shipped::<D>().await;
         let before = database.dump(&["addresses", "orders"]).await;
         assert_eq!(errors(&database, &orders).await, "");
-        let census = counted(&database, &orders).await;
+        let census = census(&database, &orders).await;
         assert_eq!((census.rows, census.children["addresses"], census.shared["addresses"]), (6, 3, 2));
-        let moved = moved(&database, &orders, limit).await;
+        let moved = move_due(&database, &orders, limit).await;
         assert_eq!(rows_of(&moved, "addresses", false), 3, "one record at a time or all at once");
         assert_eq!(database.ask("SELECT id FROM addresses ORDER BY id").await, ["3", "5", "6", "7"]);
         put_back(&database, &orders, &moved.tables, moved.rows()).await;
@@ -115,10 +84,10 @@ pub async fn what_hangs_below_a_reference_goes_with_it<D: Database>() {
         child("hints", "basket_lines", &[("line_id", "id")], Edge::Unlink),
     ];
     assert_eq!(errors(&database, &orders).await, "");
-    let census = counted(&database, &orders).await;
+    let census = census(&database, &orders).await;
     assert_eq!((census.children["baskets"], census.children["basket_lines"]), (1, 2));
     assert_eq!((census.shared["baskets"], census.unlinked["hints"]), (1, 2));
-    let moved = moved(&database, &orders, 10).await;
+    let moved = move_due(&database, &orders, 10).await;
     assert_eq!(moved.counts(), [2, 1, 2, 2]);
     assert_eq!(database.ask("SELECT id FROM basket_lines").await, ["3"]);
     assert_eq!(database.ask("SELECT line_id FROM hints ORDER BY id").await, ["", "3", "", ""]);
@@ -146,9 +115,9 @@ pub async fn a_link_is_cut_sealed_and_restored<D: Database>() {
         let (database, members) = noted::<D>().await;
         let before = database.dump(&["members", "notes"]).await;
         assert_eq!(errors(&database, &members).await, "");
-        let census = counted(&database, &members).await;
+        let census = census(&database, &members).await;
         assert_eq!((census.rows, census.unlinked["notes"], census.children.len()), (2, 3, 0));
-        let moved = moved(&database, &members, limit).await;
+        let moved = move_due(&database, &members, limit).await;
         assert_eq!((rows_of(&moved, "notes", true), rows_of(&moved, "notes", false)), (3, 0));
         let heading = moved.tables.last().unwrap();
         let columns: Vec<&str> = heading.columns.iter().map(|column| column.name.as_str()).collect();
@@ -164,7 +133,7 @@ pub async fn a_link_is_cut_sealed_and_restored<D: Database>() {
 
 pub async fn a_link_is_not_restored_over_another<D: Database>() {
     let (database, members) = noted::<D>().await;
-    let moved = moved(&database, &members, 10).await;
+    let moved = move_due(&database, &members, 10).await;
     database.run("UPDATE notes SET member_id = 3 WHERE id = 1 AND part = 'a'; DELETE FROM notes WHERE id = 2").await;
     put_back(&database, &members, &moved.tables, moved.rows()).await;
     assert_eq!(
@@ -190,9 +159,9 @@ pub async fn rows_of_one_table_lose_their_link_to_those_that_move<D: Database>()
     assert!(errors(&database, &posts).await.contains("edge = \"unlink\""));
     posts.children = vec![child("posts", "posts", &[("answer_to", "id")], Edge::Unlink)];
     assert_eq!(errors(&database, &posts).await, "");
-    let census = counted(&database, &posts).await;
+    let census = census(&database, &posts).await;
     assert_eq!((census.rows, census.unlinked["posts"]), (3, 1));
-    let moved = moved(&database, &posts, 10).await;
+    let moved = move_due(&database, &posts, 10).await;
     assert_eq!(moved.counts(), [3, 1], "what moves itself keeps its link in its own record");
     assert_eq!(database.ask("SELECT id, answer_to FROM posts ORDER BY id").await, ["3,", "4,3"]);
     put_back(&database, &posts, &moved.tables, moved.rows()).await;

@@ -21,6 +21,10 @@ pub const WAIT: Duration = Duration::from_millis(300);
 pub trait Database: Sized {
     type Source: Source;
     type Scan: Scan;
+    type Application: Application;
+
+    /// The type of a text that compares without regard to case.
+    const NOCASE: &'static str;
 
     /// An empty database after `setup`.
     async fn new(setup: &str) -> Self;
@@ -28,6 +32,14 @@ pub trait Database: Sized {
     async fn source(&self) -> Self::Source;
 
     async fn scan(&self) -> Self::Scan;
+
+    /// A connection of the application that stays open.
+    async fn application(&self) -> Self::Application;
+
+    /// A condition as the engine writes it.
+    fn own_words(sql: &str) -> String {
+        sql.to_owned()
+    }
 
     /// Statements of the application, on a connection like the application's.
     async fn run(&self, sql: &str);
@@ -38,6 +50,20 @@ pub trait Database: Sized {
 
     /// Every value of every row of these tables, told apart to the byte.
     async fn dump(&self, tables: &[&str]) -> Vec<String>;
+}
+
+/// A connection of the application.
+pub trait Application {
+    /// Runs one statement; the rows that it changed. The error says nothing but
+    /// that it did not do it.
+    async fn execute(&mut self, sql: &str) -> Result<u64, ()>;
+}
+
+impl Application for SqliteConnection {
+    async fn execute(&mut self, sql: &str) -> Result<u64, ()> {
+        let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(self).await;
+        done.map(|done| done.rows_affected()).map_err(drop)
+    }
 }
 
 /// A SQLite file.
@@ -56,6 +82,9 @@ impl Sqlite {
 impl Database for Sqlite {
     type Source = SqliteSource;
     type Scan = SqliteScan;
+    type Application = SqliteConnection;
+
+    const NOCASE: &'static str = "VARCHAR(40) COLLATE NOCASE";
 
     async fn new(setup: &str) -> Self {
         let database = Self { folder: tempfile::tempdir().unwrap() };
@@ -69,6 +98,14 @@ impl Database for Sqlite {
 
     async fn scan(&self) -> SqliteScan {
         SqliteScan::open("shop".into(), &self.folder.path().join("app.db"), WAIT).await.unwrap()
+    }
+
+    /// Writes fast: what an application does not flush is not what is tested here.
+    async fn application(&self) -> SqliteConnection {
+        let mut connection = self.connect().await;
+        connection.execute("PRAGMA journal_mode = WAL").await.unwrap();
+        connection.execute("PRAGMA synchronous = OFF").await.unwrap();
+        connection
     }
 
     async fn run(&self, sql: &str) {

@@ -10,7 +10,7 @@ use retentiond::{
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySqlConnection, Row as _};
 
 use super::{
-    engine::{Database, WAIT},
+    engine::{Application, Database, WAIT},
     servers,
 };
 
@@ -35,9 +35,27 @@ impl MariaDb {
     }
 }
 
+impl Application for MySqlConnection {
+    async fn execute(&mut self, sql: &str) -> Result<u64, ()> {
+        let done = sqlx::raw_sql(AssertSqlSafe(own_words(sql))).execute(self).await;
+        done.map(|done| done.rows_affected()).map_err(drop)
+    }
+}
+
 impl Database for MariaDb {
     type Source = MySqlSource;
     type Scan = MySqlScan;
+    type Application = MySqlConnection;
+
+    const NOCASE: &'static str = "VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci";
+
+    fn own_words(sql: &str) -> String {
+        own_words(sql)
+    }
+
+    async fn application(&self) -> MySqlConnection {
+        self.connect().await
+    }
 
     async fn new(setup: &str) -> Self {
         let database = Self { database: servers::mariadb().database() };
