@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chrono::{DateTime, Utc};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -30,7 +31,35 @@ pub struct Settings {
     pub deployment: Deployment,
     /// Findings that do not stop anything.
     pub warnings: Vec<Report>,
+    /// Policies before this one that still hold something back, newest first.
+    pub earlier: Vec<EarlierPolicy>,
+    /// What the rules file says, where that is not the policy in force.
+    pub proposed: Option<Proposed>,
     base: PathBuf,
+    deployment_file: File,
+}
+
+/// A text file that was read.
+#[derive(Debug)]
+struct File {
+    shown: String,
+    text: String,
+}
+
+/// A policy that another one took the place of.
+#[derive(Debug)]
+pub struct EarlierPolicy {
+    pub policy: Policy,
+    pub holidays: Holidays,
+    /// When the one after it arms.
+    pub until: DateTime<Utc>,
+}
+
+/// A rules file that nobody has adopted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposed {
+    pub version: String,
+    pub digest: Digest,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -50,21 +79,21 @@ pub enum SettingsError {
 
 /// Loads the deployment file and the rules file that it names.
 pub fn load(config: &Path) -> Result<Settings, SettingsError> {
-    let deployment_text = read(config)?;
+    let deployment_file = File { shown: config.display().to_string(), text: read(config)? };
     let base = config.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-    let shown = config.display().to_string();
+    let File { shown, text: deployment_text } = &deployment_file;
     // The rules file is named by the deployment file; when that one is broken
     // elsewhere, what it says of the rules file still counts.
-    let Some(policy_path) = deployment::policy_path(&deployment_text) else {
-        let reports = deployment::read(&shown, &deployment_text, None).err().into_iter().collect();
+    let Some(policy_path) = deployment::policy_path(deployment_text) else {
+        let reports = deployment::read(shown, deployment_text, None).err().into_iter().collect();
         return Err(SettingsError::Wrong { reports });
     };
     let policy_path = base.join(policy_path);
     let policy_text = read(&policy_path)?;
     let policy = policy::read(&policy_path.display().to_string(), &policy_text);
-    let deployment = deployment::read(&shown, &deployment_text, policy.as_ref().ok().map(|checked| &checked.value));
+    let deployment = deployment::read(shown, deployment_text, policy.as_ref().ok().map(|checked| &checked.value));
     match (policy, deployment) {
-        (Ok(policy), Ok(deployment)) => assemble(policy, deployment, base),
+        (Ok(policy), Ok(deployment)) => assemble(policy, deployment, base, deployment_file),
         (policy, deployment) => {
             Err(SettingsError::Wrong { reports: policy.err().into_iter().chain(deployment.err()).collect() })
         }
@@ -75,15 +104,39 @@ fn assemble(
     policy: Checked<Policy>,
     deployment: Checked<Deployment>,
     base: PathBuf,
+    deployment_file: File,
 ) -> Result<Settings, SettingsError> {
     let digest = policy.value.digest().map_err(|error| SettingsError::Place(error.to_string()))?;
     let warnings = [policy.warnings, deployment.warnings];
     let warnings = warnings.into_iter().filter(|report| !report.findings.is_empty()).collect();
-    let holidays = Holidays::korea().map_err(|error| SettingsError::Place(error.to_string()))?;
-    let holidays = holidays.with(&policy.value.holidays);
-    let settings = Settings { policy: policy.value, digest, holidays, deployment: deployment.value, warnings, base };
+    let settings = Settings {
+        holidays: holidays(&policy.value)?,
+        policy: policy.value,
+        digest,
+        deployment: deployment.value,
+        warnings,
+        earlier: Vec::new(),
+        proposed: None,
+        base,
+        deployment_file,
+    };
     settings.refuse_shared_file()?;
     Ok(settings)
+}
+
+/// The program's table with the days that a policy adds.
+pub fn holidays(policy: &Policy) -> Result<Holidays, SettingsError> {
+    let table = Holidays::korea().map_err(|error| SettingsError::Place(error.to_string()))?;
+    Ok(table.with(&policy.holidays))
+}
+
+/// Reads a rules file beside the one that the deployment names.
+pub fn rules(path: &Path) -> Result<Policy, SettingsError> {
+    let text = read(path)?;
+    match policy::read(&path.display().to_string(), &text) {
+        Ok(checked) => Ok(checked.value),
+        Err(report) => Err(SettingsError::Wrong { reports: vec![report] }),
+    }
 }
 
 /// Reads a file that decides what is destroyed: nobody but its owner may be able
@@ -99,6 +152,17 @@ fn read(path: &Path) -> Result<String, SettingsError> {
 }
 
 impl Settings {
+    /// The same deployment under another policy than that of the rules file. An
+    /// error where the one does not fit the other.
+    pub fn under(self, policy: Policy, digest: Digest) -> Result<Self, SettingsError> {
+        let File { shown, text } = &self.deployment_file;
+        let deployment = deployment::read(shown, text, Some(&policy))
+            .map_err(|report| SettingsError::Wrong { reports: vec![report] })?;
+        let proposed = Some(Proposed { version: self.policy.version, digest: self.digest });
+        let (holidays, deployment) = (holidays(&policy)?, deployment.value);
+        Ok(Self { policy, digest, holidays, deployment, proposed, ..self })
+    }
+
     pub fn state_dir(&self) -> PathBuf {
         self.base.join(&self.deployment.state_dir)
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{ledger::LedgerCommand, output::ReportFormatArgs, report::ReportArgs};
@@ -45,6 +46,11 @@ pub enum Command {
     /// Says what was done last, what is open and what comes next.
     #[command(after_help = "Example:\n  retentiond status --format json")]
     Status(FormatArgs),
+    /// Shows, compares, adopts and renders the policy.
+    #[command(subcommand)]
+    Policy(super::policy::PolicyCommand),
+    /// Prints the JSON Schema of both files.
+    Schema(super::schema::SchemaArgs),
     /// Puts a person's separated records back while they are not due.
     Restore(RestoreArgs),
     /// Writes the register of destructions and its evidence for a period.
@@ -124,6 +130,9 @@ pub struct PlanArgs {
     /// Also write the plan (JSON) to this file, for `run --plan`.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Count instead what becomes due up to this day, by rule and month.
+    #[arg(long, value_name = "DATE", conflicts_with_all = ["rule", "out", "fail_on"])]
+    pub until: Option<NaiveDate>,
     /// End with code 1 if the plan has any of these.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub fail_on: Vec<FailOn>,

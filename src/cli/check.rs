@@ -36,9 +36,9 @@ pub async fn check(cli: &Cli, args: &CheckArgs) -> Result<Exit, CommandError> {
         // A pipeline gets the errors of the files in its own form too.
         Err(SettingsError::Wrong { reports }) if args.output.format != ReportFormat::Text => {
             print(cli, args, &of_files(&reports))?;
-            return open::settings(cli).map(|_| Exit::Configuration);
+            return open::files(cli).map(|_| Exit::Configuration);
         }
-        _ => open::settings(cli)?,
+        _ => open::files(cli)?,
     };
     let mut findings = of_files(&settings.warnings);
     let now = open::now(&open::reading_clock(cli, &settings)?);

@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub async fn init(cli: &Cli, args: &InitArgs) -> Result<Exit, CommandError> {
-    let settings = open::settings(cli)?;
+    let settings = open::files(cli)?;
     if cli.now.is_some() && !args.simulation {
         return Err(CommandError::new(Exit::Usage, "--now needs --simulation; hint: a real ledger bears real times"));
     }

@@ -16,10 +16,12 @@ mod man;
 pub(crate) mod open;
 mod output;
 mod plan;
+mod policy;
 pub(crate) mod progress;
 mod report;
 mod restore;
 pub(crate) mod run;
+mod schema;
 mod status;
 
 use clap::{
@@ -64,7 +66,7 @@ async fn main() -> Exit {
 }
 
 /// Commands that the design has and this version has not.
-const LATER: &[&str] = &["policy", "hold", "read", "approve", "confirm", "explain", "grants", "schema", "residue"];
+const LATER: &[&str] = &["hold", "read", "approve", "confirm", "explain", "grants", "residue"];
 
 /// Prints what is wrong with the command line, or the help that it asked for.
 fn explain(error: &clap::Error) -> Exit {
@@ -88,6 +90,8 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CommandError> {
         Command::Run(args) => run::run(cli, args).await,
         Command::Daemon(_) => daemon::daemon(cli).await,
         Command::Status(args) => status::status(cli, args).await,
+        Command::Policy(command) => policy::policy(cli, command).await,
+        Command::Schema(args) => schema::schema(args),
         Command::Restore(args) => restore::restore(cli, args).await,
         Command::Report(args) => report::report(cli, args).await,
         Command::Ledger(command) => ledger::ledger(cli, command).await,

@@ -2,6 +2,7 @@
 //! the file that `--out` names.
 
 mod report;
+mod until;
 
 use std::fs;
 
@@ -21,6 +22,9 @@ use crate::{
 };
 
 pub async fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit, CommandError> {
+    if let Some(until) = args.until {
+        return until::until(cli, args, until).await;
+    }
     let settings = open::settings(cli)?;
     let mut reading = open::reading(&settings).await?;
     let clock = open::reading_clock(cli, &settings)?;

@@ -1,6 +1,6 @@
 //! `run`: one cycle now.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use super::{
     args::{Cli, Format, GuardName, RunArgs},
@@ -11,8 +11,9 @@ use super::{
 use crate::{
     daemon::{Attendant, paused, stop_on_signal},
     domain::{guard::Guard, plan::Plan},
-    flow::run::{Instructions, Report, run as run_cycle},
+    flow::run::{Instructions, Refusal, Report, run as run_cycle},
     ports::Failure,
+    settings::Settings,
 };
 
 pub async fn run(cli: &Cli, args: &RunArgs) -> Result<Exit, CommandError> {
@@ -36,13 +37,26 @@ pub async fn run(cli: &Cli, args: &RunArgs) -> Result<Exit, CommandError> {
         let now = open::now(&writing.clock);
         output::json(&Report::of_refusal(&book, now, writing.custody.run(), reason.clone()))?;
     }
-    let report = result?;
+    let mut report = result?;
+    report.refused.extend(refused_file(&settings));
     writing.close().await?;
     match args.output.format {
         Format::Json => output::json(&report)?,
         Format::Text => output::data(&text(&report))?,
     }
     Ok(exit(&report))
+}
+
+/// A rules file that nobody has adopted: the cycle went by the policy in force, and
+/// a person has to decide about the other one.
+pub fn refused_file(settings: &Settings) -> Option<Refusal> {
+    let proposed = settings.proposed.as_ref()?;
+    let reason = format!(
+        "the rules file (version {}, {}) is not adopted; this cycle went by version {}, which stays in force; hint: \
+         `retentiond policy diff`, then `retentiond policy adopt`",
+        proposed.version, proposed.digest, settings.policy.version
+    );
+    Some(Refusal { rule: None, dataset: None, rows: 0, children: BTreeMap::new(), guard: None, reason })
 }
 
 fn read_plan(path: &Path) -> Result<Plan, CommandError> {
@@ -105,7 +119,7 @@ pub fn text(report: &Report) -> String {
     lines.join("\n")
 }
 
-fn with(children: &std::collections::BTreeMap<String, u64>) -> String {
+fn with(children: &BTreeMap<String, u64>) -> String {
     let parts: Vec<String> = children
         .iter()
         .filter(|(_, rows)| **rows > 0)

@@ -15,6 +15,7 @@ use crate::{
         destroy::BucketFacts,
         id::{Digest, RuleId, RunId},
         ledger::history::History,
+        plan::PolicyRef,
         schedule::Planner,
         verdict::Verdict,
     },
@@ -46,6 +47,10 @@ struct PolicyState {
     digest: Digest,
     /// The rules file is the policy that was adopted.
     adopted: bool,
+    /// What the rules file says, where it is not the policy in force.
+    proposed: Option<PolicyRef>,
+    /// What the policy shortened is not due before, where that has not come yet.
+    arms_at: Option<DateTime<Utc>>,
     /// A reviewed plan was run under it, so that cycles run by themselves.
     reviewed: bool,
 }
@@ -101,7 +106,7 @@ pub async fn status(cli: &Cli, args: &FormatArgs) -> Result<Exit, CommandError> 
         now: open::local(now, &settings),
         initialised: reading.ledger.is_some(),
         simulation: reading.simulation(),
-        policy: policy(&settings, &history),
+        policy: policy(&settings, &history, book.calendar.arms_at().filter(|at| now < *at)),
         paused: settings.pause_file().exists().then(|| daemon::paused(&settings.pause_file())),
         daemon: daemon::published(&settings),
         next_cycle: next_cycle(&settings, now)?,
@@ -138,11 +143,14 @@ fn next_cycle(settings: &Settings, now: DateTime<Utc>) -> Result<Option<DateTime
     Ok(Some(planner.next(&memory, now).map_err(|error| broken(&error))?.start))
 }
 
-fn policy(settings: &Settings, history: &History) -> PolicyState {
+fn policy(settings: &Settings, history: &History, arms_at: Option<DateTime<Utc>>) -> PolicyState {
+    let proposed = settings.proposed.as_ref();
     PolicyState {
         version: settings.policy.version.clone(),
         digest: settings.digest,
-        adopted: history.policy.as_ref().is_some_and(|policy| policy.digest == settings.digest),
+        adopted: proposed.is_none() && history.policy.as_ref().is_some_and(|policy| policy.digest == settings.digest),
+        proposed: proposed.map(|file| PolicyRef { version: file.version.clone(), digest: file.digest }),
+        arms_at,
         reviewed: history.reviewed == Some(settings.digest),
     }
 }
@@ -194,7 +202,7 @@ fn rules(book: &Rulebook<'_>, buckets: &[BucketFacts], now: DateTime<Utc>) -> Ve
 fn text(status: &Status, settings: &Settings) -> String {
     let simulation = if status.simulation { " (SIMULATION)" } else { "" };
     let mut lines = vec![format!("now        {}{simulation}", status.now)];
-    lines.push(policy_line(status));
+    lines.push(policy_line(status, settings));
     if !status.initialised {
         lines.push("vault      none yet; hint: `retentiond init`".to_owned());
         return lines.join("\n");
@@ -279,12 +287,21 @@ fn owed_table(owed: &Owed, settings: &Settings) -> String {
     output::table(&header, 2, rows.collect())
 }
 
-fn policy_line(status: &Status) -> String {
-    let state = match (status.initialised, status.policy.adopted, status.policy.reviewed) {
-        (false, ..) => "not adopted yet",
-        (true, false, _) => "CHANGED since it was adopted: nothing is done under it",
-        (true, true, false) => "in force; waits for a reviewed plan (`plan --out FILE`, then `run --plan FILE`)",
-        (true, true, true) => "in force",
+fn policy_line(status: &Status, settings: &Settings) -> String {
+    let state = match (status.initialised, status.policy.reviewed) {
+        (false, _) => "not adopted yet",
+        (true, false) => "in force; waits for a reviewed plan (`plan --out FILE`, then `run --plan FILE`)",
+        (true, true) => "in force",
     };
-    format!("policy     version {}, {state}", status.policy.version)
+    let mut line = format!("policy     version {}, {state}", status.policy.version);
+    if let Some(at) = status.policy.arms_at {
+        line.push_str(&format!("\n           what it shortened is not due before {}", open::local(at, settings)));
+    }
+    if let Some(file) = &status.policy.proposed {
+        line.push_str(&format!(
+            "\n           the rules file is CHANGED, version {} ({}), and not adopted: `retentiond policy diff`",
+            file.version, file.digest
+        ));
+    }
+    line
 }

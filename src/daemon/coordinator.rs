@@ -152,7 +152,8 @@ impl Coordinator {
             }
             if self.terminating && self.work.is_none() {
                 tracing::info!(message_id = message::STOPPED, "stopped");
-                return Ok(Exit::Done);
+                // A person has to decide about a rules file that nobody has adopted.
+                return Ok(if self.settings.proposed.is_some() { Exit::Refused } else { Exit::Done });
             }
             self.publish()?;
         }
@@ -331,7 +332,7 @@ impl Coordinator {
     /// A bad file keeps what is in force, and says so.
     async fn reload(&mut self) -> Result<(), CommandError> {
         systemd::reloading();
-        match reload::load(&self.config, &self.settings).await {
+        match reload::load(&self.config, &self.settings) {
             Ok(settings) => {
                 self.settings = Arc::new(settings);
                 self.shown.reload_refused = None;

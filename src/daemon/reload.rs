@@ -10,7 +10,7 @@ use crate::{
 
 /// Both files; their warnings go where the daemon's log goes.
 pub fn read(config: &Path) -> Result<Settings, CommandError> {
-    let settings = settings::load(config)?;
+    let settings = open::in_force(settings::load(config)?)?;
     for report in &settings.warnings {
         tracing::warn!("{report}");
     }
@@ -18,7 +18,7 @@ pub fn read(config: &Path) -> Result<Settings, CommandError> {
 }
 
 /// The settings on disk, if they may take the place of `current`.
-pub async fn load(config: &Path, current: &Settings) -> Result<Settings, CommandError> {
+pub fn load(config: &Path, current: &Settings) -> Result<Settings, CommandError> {
     let settings = read(config)?;
     let fixed = [
         ("state_dir", current.state_dir() == settings.state_dir()),
@@ -29,24 +29,19 @@ pub async fn load(config: &Path, current: &Settings) -> Result<Settings, Command
         let message = format!("{name} was changed, and belongs to what the daemon has open; hint: restart it");
         return Err(CommandError::new(Exit::Configuration, message));
     }
-    adopted(&settings).await?;
+    adopted(&settings)?;
     Ok(settings)
 }
 
 /// A policy that was changed and not adopted is not one to work under.
-async fn adopted(settings: &Settings) -> Result<(), CommandError> {
-    let reading = open::reading(settings).await?;
-    let adopted = reading.history().policy.map(|policy| policy.digest);
-    reading.close().await?;
-    if adopted == Some(settings.digest) {
-        return Ok(());
-    }
+fn adopted(settings: &Settings) -> Result<(), CommandError> {
+    let Some(proposed) = &settings.proposed else { return Ok(()) };
     Err(CommandError::new(
         Exit::Refused,
         format!(
-            "the rules file (version {}, {}) is not the policy that was adopted; hint: put it in force first, then \
-             reload",
-            settings.policy.version, settings.digest
+            "the rules file (version {}, {}) is not the policy that was adopted; hint: put it in force first with \
+             `retentiond policy adopt`, then reload",
+            proposed.version, proposed.digest
         ),
     ))
 }

@@ -7,7 +7,9 @@
 pub mod clock;
 pub mod custody;
 pub mod destroy;
+pub mod foresight;
 pub mod heartbeat;
+pub mod impact;
 pub mod plan;
 pub mod recover;
 pub mod residue;

@@ -82,7 +82,8 @@ pub async fn plan<S: Scan>(
     Ok(Planned { plan, failed })
 }
 
-async fn count<S: Scan>(
+/// Counts one dataset, if it fits the live schema.
+pub async fn count<S: Scan>(
     sources: &mut Sources<S>,
     dataset: &Dataset,
     all: &[&Dataset],

@@ -27,9 +27,17 @@ fn where_nothing_is_initialised_or_a_file_is_wrong_nothing_starts() {
     world.at(NOW, &["init", "--simulation"]).ends_with(0);
     set_mode(&world.path("retention-rules.toml"), 0o666);
     world.at(NOW, &["daemon"]).ends_with(78).says(&["may be changed by others"]);
-    set_mode(&world.path("retention-rules.toml"), 0o644);
+}
+
+#[test]
+fn under_a_changed_rules_file_the_daemon_keeps_the_adopted_policy_and_ends_with_77() {
+    let world = world("cycle = \"0 0 3 1 1 *\"");
     world.write("retention-rules.toml", &RULES.replace("\"5 days\"", "\"6 days\""));
-    world.at(NOW, &["daemon"]).ends_with(77).says(&["is not the policy that was adopted"]);
+    let mut daemon = Daemon::start(&world);
+    daemon.waits_for_phase("idle");
+    assert_eq!(daemon.status()["policy"]["adopted"], false);
+    daemon.signal("TERM");
+    assert_eq!(daemon.ends().code(), Some(77));
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod kill;
 mod ledger;
 mod missing_parts;
 mod pipeline;
+mod policy;
 mod restore;
 mod review;
 mod shop;

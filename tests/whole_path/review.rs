@@ -162,18 +162,3 @@ fn a_guard_is_accepted_only_with_a_plan_and_a_name() {
     }
     assert_eq!(world.rows(), rows);
 }
-
-#[test]
-fn under_a_changed_policy_nothing_is_done() {
-    let world = World::separated();
-    world.sql("UPDATE members SET withdrawn_at = '2026-11-21 08:00:00' WHERE id = 30;");
-    let rows = world.rows();
-    world.write("retention-rules.toml", &RULES.replace("\"3 years\"", "\"1 year\""));
-    world.at(LATER, &["run"]).ends_with(77).says(&["not the policy that was adopted", "hint:"]);
-    world.at(NOW, &["restore", "--subject", "1", "--by", "desk", "--reason", "asked"]).ends_with(77);
-    assert_eq!(world.rows(), rows);
-    assert_eq!(world.status(LATER)["policy"]["adopted"], false);
-    // A comment is no change.
-    world.write("retention-rules.toml", &format!("# nothing new\n{RULES}"));
-    world.at(LATER, &["run"]).ends_with(0);
-}

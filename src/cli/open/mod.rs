@@ -3,6 +3,7 @@
 //! handles that cannot write.
 
 mod parts;
+mod policy;
 mod store;
 
 use std::time::Duration;
@@ -19,42 +20,55 @@ use crate::{
         ledger::Context,
     },
     domain::{
-        calendar::Calendar,
         deployment::Secret,
         id::{RuleId, RunId},
     },
-    flow::{rulebook::Rulebook, sources::Sources},
+    flow::sources::Sources,
     ports::Clock,
     settings::{self, Settings},
 };
 
 pub use parts::nothing_yet;
-pub use store::{Reading, lock, reading, writing, writing_at};
+pub use policy::{adopted, arms_at, in_force, rulebook};
+pub use store::{Reading, adopting, lock, reading, writing, writing_at};
 
-/// Loads both files and shows their warnings.
-pub fn settings(cli: &Cli) -> Result<Settings, CommandError> {
-    let settings = match settings::load(&cli.config) {
-        Ok(settings) => settings,
-        Err(settings::SettingsError::Wrong { reports }) => {
-            let texts: Vec<String> = reports.iter().map(|report| report.render(output::coloured())).collect();
-            return Err(CommandError::new(Exit::Configuration, texts.join("\n")));
-        }
-        Err(error) => return Err(error.into()),
-    };
+/// Loads both files as they are, and shows what is to be said about them.
+pub fn files(cli: &Cli) -> Result<Settings, CommandError> {
+    let settings = load(cli)?;
     for report in &settings.warnings {
         output::note(&report.render(output::coloured()))?;
     }
     Ok(settings)
 }
 
-/// The policy in force with its deployment.
-pub fn rulebook(settings: &Settings, simulation: bool) -> Rulebook<'_> {
-    Rulebook {
-        policy: &settings.policy,
-        digest: settings.digest,
-        calendar: Calendar::new(&settings.policy, &settings.holidays),
-        deployment: &settings.deployment,
-        simulation,
+/// Loads both files, and puts the policy in force in the place of a rules file that
+/// nobody has adopted.
+pub fn settings(cli: &Cli) -> Result<Settings, CommandError> {
+    let settings = policy::in_force(load(cli)?)?;
+    if let Some(proposed) = &settings.proposed {
+        let adopted = &settings.policy.version;
+        tracing::warn!(
+            file = %proposed.digest, in_force = %settings.digest,
+            "the rules file (version {}) is not adopted: version {adopted} stays in force; hint: `retentiond policy \
+             diff`, then `retentiond policy adopt`",
+            proposed.version
+        );
+    }
+    let warnings: usize = settings.warnings.iter().map(|report| report.findings.len()).sum();
+    if warnings > 0 {
+        tracing::info!(warnings, "there are warnings about the files; hint: `retentiond check` shows them");
+    }
+    Ok(settings)
+}
+
+fn load(cli: &Cli) -> Result<Settings, CommandError> {
+    match settings::load(&cli.config) {
+        Ok(settings) => Ok(settings),
+        Err(settings::SettingsError::Wrong { reports }) => {
+            let texts: Vec<String> = reports.iter().map(|report| report.render(output::coloured())).collect();
+            Err(CommandError::new(Exit::Configuration, texts.join("\n")))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -94,17 +94,23 @@ impl Writing {
 
 /// Opens the separate store for writing, alone, with the command's clock.
 pub async fn writing(cli: &Cli, settings: &Settings) -> Result<Writing, CommandError> {
-    open_for_writing(settings, |simulation| writing_clock(cli, settings, simulation)).await
+    open_for_writing(settings, |simulation| writing_clock(cli, settings, simulation), in_force).await
+}
+
+/// Opens the separate store to adopt the policy of `settings`, whichever is in force.
+pub async fn adopting(cli: &Cli, settings: &Settings) -> Result<Writing, CommandError> {
+    open_for_writing(settings, |simulation| writing_clock(cli, settings, simulation), |_, _| Ok(())).await
 }
 
 /// Opens the separate store for writing, alone, with a clock at hand.
 pub async fn writing_at(settings: &Settings, clock: AnyClock) -> Result<Writing, CommandError> {
-    open_for_writing(settings, |_| Ok(clock)).await
+    open_for_writing(settings, |_| Ok(clock), in_force).await
 }
 
 async fn open_for_writing(
     settings: &Settings,
     clock: impl FnOnce(bool) -> Result<AnyClock, CommandError>,
+    policy: impl FnOnce(&Settings, &History) -> Result<(), CommandError>,
 ) -> Result<Writing, CommandError> {
     let parts = Parts::of(settings).await?;
     if !parts.any() {
@@ -120,7 +126,7 @@ async fn open_for_writing(
     let signing_key = ledger::signing_key::load(&settings.signing_key())?;
     let origin = &settings.deployment.ledger_origin;
     let ledger = FileLedger::open(&folder, origin, signing_key, context(settings, &run), clock)?;
-    in_force(settings, ledger.history())?;
+    policy(settings, ledger.history())?;
     let keyring = FileKeyring::open(&settings.keyring_dir(), origin, kek(settings)?)?;
     let deployment = ledger::verifier_key(&folder)?;
     let identity = Identity { origin, deployment: &deployment };
@@ -148,24 +154,20 @@ pub fn lock(path: &Path) -> Result<File, CommandError> {
     }
 }
 
-/// The policy file must be the one that was adopted, and in effect.
+/// The policy that this command goes by must be the one adopted last, still.
 fn in_force(settings: &Settings, history: &History) -> Result<(), CommandError> {
-    let adopted = history.policy.as_ref().map(|policy| policy.digest);
-    if adopted == Some(settings.digest) {
+    let adopted = history.policy.as_ref();
+    if adopted.is_some_and(|policy| policy.digest == settings.digest) {
         return Ok(());
     }
+    let adopted =
+        adopted.map_or_else(String::new, |policy| format!(" (version {}, {})", policy.version, policy.digest));
     Err(CommandError::new(
         Exit::Refused,
         format!(
-            "the rules file (version {}, {}) is not the policy that was adopted{}; nothing is done under it; hint: put \
-             the adopted rules back; this version cannot adopt a changed policy yet",
-            settings.policy.version,
-            settings.digest,
-            history
-                .policy
-                .as_ref()
-                .map(|policy| format!(" (version {}, {})", policy.version, policy.digest))
-                .unwrap_or_default()
+            "version {} ({}) is not the policy that was adopted last{adopted}; nothing is done under it; hint: run the \
+             command again, or reload the daemon",
+            settings.policy.version, settings.digest
         ),
     ))
 }

@@ -5,7 +5,7 @@
 //! earlier. `None` is a day beyond the calendar.
 
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     holiday::Holidays,
@@ -14,7 +14,7 @@ use crate::domain::{
 };
 
 /// How a policy counts its periods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Counting {
     /// Korean Civil Act, articles 155 to 161; article 161 (a last day that is a
     /// rest day moves on) for periods that a statute sets, not for internal ones.

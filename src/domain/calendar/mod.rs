@@ -6,6 +6,7 @@
 //! module are to be late, not early. Nothing here knows what time it is.
 
 mod counting;
+mod earlier;
 mod zone;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use super::{
 };
 
 pub use counting::Counting;
+use earlier::Earlier;
 pub(in crate::domain) use zone::{first_date_from, first_naive_from, instant_of, start_of};
 
 /// A rule's period, counted from one event date.
@@ -61,12 +63,19 @@ pub struct Calendar<'a> {
     counting: Counting,
     destroy_within: Period,
     holidays: &'a Holidays,
+    earlier: Option<Box<Earlier<'a>>>,
 }
 
 impl<'a> Calendar<'a> {
     #[must_use]
     pub fn new(policy: &Policy, holidays: &'a Holidays) -> Self {
-        Self { zone: policy.timezone, counting: policy.counting, destroy_within: policy.destroy_within, holidays }
+        Self {
+            zone: policy.timezone,
+            counting: policy.counting,
+            destroy_within: policy.destroy_within,
+            holidays,
+            earlier: None,
+        }
     }
 
     /// The table of holidays that moves the end of this rule's period, if one does.
@@ -98,6 +107,11 @@ impl<'a> Calendar<'a> {
     /// calendar, ends. Neither decreases from one event date to the next.
     #[must_use]
     pub fn term(&self, rule: &Rule, event: NaiveDate) -> Term {
+        let own = self.own_term(rule, event);
+        self.held_back(own, |earlier| Some(earlier.calendar.term(earlier.policy.rule(&rule.id)?, event)))
+    }
+
+    fn own_term(&self, rule: &Rule, event: NaiveDate) -> Term {
         let last = self.last_day(rule, event);
         Term {
             event,
@@ -113,11 +127,12 @@ impl<'a> Calendar<'a> {
     /// never the later one.
     #[must_use]
     pub fn term_at(&self, rule: &Rule, event: DateTime<Utc>) -> Term {
-        let term = self.term(rule, self.date_of(event));
         if self.counting != Counting::Calendar {
-            return term;
+            return self.term(rule, self.date_of(event));
         }
-        Term { due: self.due_with_time(rule, event), latest: self.latest_with_time(rule, event), ..term }
+        let own = self.own_term(rule, self.date_of(event));
+        let own = Term { due: self.due_with_time(rule, event), latest: self.latest_with_time(rule, event), ..own };
+        self.held_back(own, |earlier| Some(earlier.calendar.term_at(earlier.policy.rule(&rule.id)?, event)))
     }
 
     /// Events before this instant are due at `now`, all others are not:
@@ -125,6 +140,17 @@ impl<'a> Calendar<'a> {
     /// for every `now` but the last instant of the calendar.
     #[must_use]
     pub fn due_before(&self, rule: &Rule, now: DateTime<Utc>) -> DateTime<Utc> {
+        let own = self.own_due_before(rule, now);
+        match &self.earlier {
+            Some(earlier) if now < earlier.until => match earlier.policy.rule(&rule.id) {
+                Some(old) => own.min(earlier.calendar.due_before(old, now)),
+                None => DateTime::<Utc>::MIN_UTC,
+            },
+            _ => own,
+        }
+    }
+
+    fn own_due_before(&self, rule: &Rule, now: DateTime<Utc>) -> DateTime<Utc> {
         if self.counting == Counting::Calendar {
             return self.first_event(|event| self.due_with_time(rule, event) > now);
         }
@@ -138,8 +164,8 @@ impl<'a> Calendar<'a> {
     /// At `latest` itself a record is not overdue yet.
     #[must_use]
     pub fn overdue_before(&self, rule: &Rule, now: DateTime<Utc>) -> DateTime<Utc> {
-        if self.counting == Counting::Calendar {
-            return self.first_event(|event| self.latest_with_time(rule, event) >= now);
+        if self.counting == Counting::Calendar || self.earlier.is_some() {
+            return self.first_event(|event| self.term_at(rule, event).latest >= now);
         }
         let open = zone::first_date_from(self.zone, now);
         self.start_of(first_event_date(|event| {

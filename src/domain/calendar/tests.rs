@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod countings;
+mod earlier;
 
 use crate::domain::policy::{Approval, Basis, Name, Officer};
 

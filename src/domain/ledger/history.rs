@@ -39,6 +39,8 @@ pub struct History {
     pub opened: Option<Opened>,
     /// The policy that was adopted last.
     pub policy: Option<PolicyInForce>,
+    /// The policies before it, oldest first.
+    pub earlier_policies: Vec<PolicyInForce>,
     /// The policy in force, once a run with a reviewed plan that started and
     /// finished under it stands in the ledger. Adopting any policy clears it.
     pub reviewed: Option<Digest>,
@@ -144,7 +146,9 @@ impl History {
                 }
                 let (title, version, effective) = (title.clone(), version.clone(), *effective);
                 let (digest, adopted_at) = (entry.policy, entry.time);
-                self.policy = Some(PolicyInForce { digest, title, version, effective, adopted_at });
+                let document = document.clone();
+                let adopted = PolicyInForce { digest, title, version, effective, adopted_at, document };
+                self.earlier_policies.extend(self.policy.replace(adopted));
                 self.reviewed = None;
                 self.reviewing = None;
                 Ok(())

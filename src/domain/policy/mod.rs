@@ -4,12 +4,15 @@
 //! is taken over its meaning, not over the file's bytes: a comment changes
 //! nothing, a period does.
 
+pub mod compare;
+mod document;
 mod read;
+pub mod render;
 pub mod statute;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
     calendar::Counting,
@@ -18,16 +21,18 @@ use super::{
     period::{Period, TimeSpan},
 };
 
+pub use document::NotThePolicy;
 pub use read::read;
 
 /// The retention table in force.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Policy {
     pub title: String,
     pub version: String,
     pub announced: NaiveDate,
     pub effective: NaiveDate,
-    #[serde(serialize_with = "zone_name")]
+    #[serde(serialize_with = "zone_name", deserialize_with = "document::zone")]
     pub timezone: Tz,
     pub counting: Counting,
     /// `latest = due + destroy_within`, counted in calendar days.
@@ -38,20 +43,22 @@ pub struct Policy {
     pub statutes: Option<String>,
     /// Public holidays that the program's table does not have yet. They are only
     /// ever added, so that no period ends earlier for them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub holidays: Vec<NaiveDate>,
     pub officer: Officer,
     pub rules: Vec<Rule>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Officer {
     pub title: String,
     pub contact: String,
 }
 
 /// One row of the retention table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     pub id: RuleId,
     pub name: Name,
@@ -68,14 +75,15 @@ pub struct Rule {
 }
 
 /// The record class as the policy names it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Name {
     pub ko: String,
     pub en: String,
 }
 
 /// Why a record is kept: the company's own reason, or a statute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Basis {
     Internal,
@@ -104,7 +112,7 @@ impl Basis {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Approval {
     None,

@@ -2,7 +2,9 @@
 
 use super::*;
 
+mod compare;
 mod duties;
+mod render;
 use crate::domain::diagnostic::Report;
 
 const POLICY: &str = r#"

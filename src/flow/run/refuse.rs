@@ -17,9 +17,10 @@ use crate::{
     ports::{Failure, Ledger},
 };
 
-/// Stops while the policy has not taken effect.
+/// Stops while the first policy has not taken effect. One that took the place of
+/// another holds back by itself what it shortened (`Calendar::after`).
 pub fn before_effect(book: &Rulebook<'_>, now: DateTime<Utc>) -> Result<(), Failure> {
-    if book.calendar.date_of(now) >= book.policy.effective {
+    if book.calendar.date_of(now) >= book.policy.effective || book.calendar.arms_at().is_some() {
         return Ok(());
     }
     Err(Failure::Refused(format!(

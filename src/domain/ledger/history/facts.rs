@@ -17,6 +17,7 @@ pub struct Opened {
     pub at: DateTime<Utc>,
 }
 
+/// A policy that was adopted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyInForce {
     /// The digest that the entry `policy.adopted` carries as its policy.
@@ -25,6 +26,8 @@ pub struct PolicyInForce {
     pub version: String,
     pub effective: NaiveDate,
     pub adopted_at: DateTime<Utc>,
+    /// The policy itself, where the ledger has it.
+    pub document: Option<serde_json::Value>,
 }
 
 /// An intent that has no outcome yet.
