@@ -4,14 +4,16 @@ use retentiond::{
     domain::{
         deployment::{Dataset, Edge},
         id::EventName,
-        selection::Scope,
+        record::{Row, decode_rows},
+        segment::Table,
+        selection::{Cause, Scope},
     },
-    ports::{Scan, Source},
+    ports::{Restoration, Scan, Source},
 };
 
 use super::{
     engine::Database,
-    fixture::{Moved, bounds, child, dataset, move_all, scope},
+    fixture::{Moved, bounds, child, dataset, move_all, receipt, scope},
     steps::{census, errors, event, move_due, put_back},
 };
 
@@ -289,4 +291,48 @@ pub async fn rows_that_are_records_of_another_rule_too_are_reported<D: Database>
     let scope = scope(&event, &[], &all);
     let census = database.scan().await.census(&members, &scope).await.unwrap();
     assert_eq!(census.unlinked["visits"], 1, "the other moves by itself, with its link");
+}
+
+/// Takes one record at a time; each is a restoration of its own.
+async fn one_by_one(database: &impl Database, dataset: &Dataset) -> Vec<(Vec<Table>, Vec<Row>)> {
+    let (event, mut source, mut taken) = (event(), database.source().await, Vec::new());
+    while let Some(batch) = source.take(dataset, &scope(&event, &[], &[]), &Cause::Due, 1).await.unwrap() {
+        let widths: Vec<usize> = batch.tables.iter().map(|table| table.columns.len()).collect();
+        let rows = batch.records.iter().flat_map(|taken| decode_rows(&taken.rows, &widths).unwrap()).collect();
+        source.commit(receipt()).await.unwrap();
+        taken.push((batch.tables, rows));
+    }
+    taken
+}
+
+pub async fn what_several_records_share_comes_back_with_all_of_them<D: Database>() {
+    let database = D::new(&format!(
+        "CREATE TABLE addresses (id INTEGER PRIMARY KEY, street VARCHAR(9));
+         CREATE TABLE posts (id INTEGER PRIMARY KEY, at DATETIME, answer_to INTEGER, address_id INTEGER,
+            FOREIGN KEY (answer_to) REFERENCES posts (id), FOREIGN KEY (address_id) REFERENCES addresses (id));
+         INSERT INTO addresses VALUES (1, 'shared');
+         INSERT INTO posts VALUES (1, {OLD}, NULL, 1); INSERT INTO posts VALUES (2, {OLD}, 1, 1);
+         INSERT INTO posts VALUES (3, {OLD}, 2, 1); INSERT INTO posts VALUES (4, {YOUNG}, 3, NULL)"
+    ))
+    .await;
+    let mut posts = dataset("posts", &["id"]);
+    posts.children = vec![
+        child("posts", "posts", &[("answer_to", "id")], Edge::Unlink),
+        child("addresses", "posts", &[("id", "address_id")], Edge::Reference),
+    ];
+    for backwards in [false, true] {
+        let before = database.dump(&["posts", "addresses"]).await;
+        let mut taken = one_by_one(&database, &posts).await;
+        assert_eq!(taken.len(), 3);
+        assert_eq!(database.ask("SELECT id FROM addresses").await, [""; 0]);
+        if backwards {
+            taken.reverse();
+        }
+        let records: Vec<Restoration<'_>> = taken
+            .iter()
+            .map(|(tables, rows)| Restoration { dataset: &posts, tables, rows: rows.clone(), blank: Vec::new() })
+            .collect();
+        database.source().await.put_back(&records).await.unwrap();
+        assert_eq!(database.dump(&["posts", "addresses"]).await, before, "backwards: {backwards}");
+    }
 }

@@ -14,7 +14,9 @@ use super::{
     value::{self, BEHIND_FIRST, Class, FIRST, Fetched, class, collation, literal},
 };
 use crate::{
-    adapters::sql::{Laid, StoredRow as _, blanked, identical, insertion_order, laid as find_laid, lay_all, twin},
+    adapters::sql::{
+        Laid, StoredRow as _, blanked, identical, insertion_order_of_all, laid as find_laid, lay_all, twin,
+    },
     domain::{
         record::{Cell, Row},
         segment,
@@ -104,35 +106,55 @@ fn identity(laid: &Laid<'_>, row: &Row) -> Vec<usize> {
     if identified.is_empty() || null { whole() } else { identified }
 }
 
-/// Inserts all rows inside an open transaction, and compares what is there then.
+/// Inserts all rows inside an open transaction, what is pointed at before what
+/// points, and compares what is there then. Links that were cut come last: they
+/// may be those of rows of another record.
 pub(super) async fn put_back(link: &mut Link, records: &[Restoration<'_>]) -> Result<(), SourceError> {
     let catalogue = link.catalogue().await?;
     let schema = &catalogue.schema;
+    let (mut laid_out, mut rows) = (Vec::with_capacity(records.len()), Vec::with_capacity(records.len()));
     for record in records {
         let tables = lay_all(record.dataset, schema, record.tables)?;
         same_charsets(record, &tables)?;
-        let rows = blanked(record, schema, tables.first())?;
-        for row in &rows {
+        let blanked = blanked(record, schema, tables.first())?;
+        for row in &blanked {
             find_laid(&tables, row)?;
         }
-        for number in insertion_order(schema, &tables) {
-            let Some(laid) = tables.get(number) else { continue };
-            let of_table: Vec<&Row> = rows.iter().filter(|row| row.table == number).collect();
-            insert_all(link, laid, &of_table).await?;
-        }
-        for row in &rows {
-            let laid = find_laid(&tables, row)?;
+        laid_out.push(tables);
+        rows.push(blanked);
+    }
+    let tables: Vec<&[Laid<'_>]> = laid_out.iter().map(Vec::as_slice).collect();
+    for (record, number) in insertion_order_of_all(schema, &tables) {
+        let of_table: Vec<&Row> = rows[record].iter().filter(|row| row.table == number).collect();
+        insert_all(link, &laid_out[record][number], &of_table).await?;
+    }
+    for (tables, rows) in laid_out.iter().zip(&rows) {
+        compare(link, tables, rows).await?;
+    }
+    for (tables, rows) in laid_out.iter().zip(&rows) {
+        for row in rows {
+            let laid = find_laid(tables, row)?;
             if laid.unlinked {
                 relink(link, laid, row).await?;
-                continue;
             }
-            let (found, alike) = find(link, laid, row).await?;
-            if found == 0 || found != alike {
-                let table = &laid.table.name;
-                return Err(undone(format!(
-                    "table {table} did not take a row as it was; hint: its columns or a trigger changed since then"
-                )));
-            }
+        }
+    }
+    Ok(())
+}
+
+/// Sees that every row is there as it was.
+async fn compare(link: &mut Link, tables: &[Laid<'_>], rows: &[Row]) -> Result<(), SourceError> {
+    for row in rows {
+        let laid = find_laid(tables, row)?;
+        if laid.unlinked {
+            continue;
+        }
+        let (found, alike) = find(link, laid, row).await?;
+        if found == 0 || found != alike {
+            let table = &laid.table.name;
+            return Err(undone(format!(
+                "table {table} did not take a row as it was; hint: its columns or a trigger changed since then"
+            )));
         }
     }
     Ok(())

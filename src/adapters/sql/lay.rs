@@ -66,17 +66,33 @@ pub(crate) fn laid<'l, 'a>(tables: &'l [Laid<'a>], row: &Row) -> Result<&'l Laid
 /// Table numbers in the order in which rows can be inserted: what is pointed at
 /// before what points. What was only unlinked is left out.
 pub(crate) fn insertion_order(schema: &Schema, tables: &[Laid<'_>]) -> Vec<usize> {
-    let points_at = |one: &Laid<'_>, other: &Laid<'_>| {
-        let keys = one.table.foreign_keys.iter();
-        !one.table.is(other.table) && keys.into_iter().any(|key| schema.same_table(&key.parent, &other.table.name))
+    insertion_order_of_all(schema, &[tables]).into_iter().map(|(_, number)| number).collect()
+}
+
+/// The same over several records, which may point at rows of each other: record
+/// and table number.
+pub(crate) fn insertion_order_of_all(schema: &Schema, records: &[&[Laid<'_>]]) -> Vec<(usize, usize)> {
+    let all = records
+        .iter()
+        .enumerate()
+        .flat_map(|(record, tables)| tables.iter().enumerate().map(move |(number, laid)| (record, number, laid)));
+    let moved: Vec<(usize, usize, &Laid<'_>)> = all.filter(|(_, _, laid)| !laid.unlinked).collect();
+    let mut left: Vec<&Table> = Vec::new();
+    for (_, _, laid) in &moved {
+        if !left.iter().any(|table| table.is(laid.table)) {
+            left.push(laid.table);
+        }
+    }
+    let points_at = |one: &Table, other: &Table| {
+        !one.is(other) && one.foreign_keys.iter().any(|key| schema.same_table(&key.parent, &other.name))
     };
-    let mut left: Vec<usize> = (0..tables.len()).filter(|number| !tables[*number].unlinked).collect();
-    let mut ordered = Vec::with_capacity(left.len());
+    let mut ordered = Vec::with_capacity(moved.len());
     while !left.is_empty() {
-        let free = |number: &usize| !left.iter().any(|other| points_at(&tables[*number], &tables[*other]));
+        let free = |table: &&Table| !left.iter().any(|other| points_at(table, other));
         // Tables that point at each other have to be checked at the commit.
-        let next = left.iter().position(free).unwrap_or(0);
-        ordered.push(left.remove(next));
+        let next = left.remove(left.iter().position(free).unwrap_or(0));
+        let of_table = moved.iter().filter(|(_, _, laid)| laid.table.is(next));
+        ordered.extend(of_table.map(|(record, number, _)| (*record, *number)));
     }
     ordered
 }

@@ -36,7 +36,7 @@ pub(crate) use event::carried;
 pub(crate) use fit::{Columns, Fitted, FittedEvent, Misfit};
 pub(crate) use gather::{Gathered, StoredRow, headings, miscounted};
 pub(crate) use inspect::inspect;
-pub(crate) use lay::{Laid, blanked, identical, insertion_order, laid, lay_all, twin};
+pub(crate) use lay::{Laid, blanked, identical, insertion_order, insertion_order_of_all, laid, lay_all, twin};
 pub(crate) use relation::{identity, joined, relation};
 pub(crate) use schema::{Column, ForeignKey, Holds, Identity, Index, Kind, Names, Schema, Table};
 pub(crate) use selection::{Driven, ROOT, Selection};

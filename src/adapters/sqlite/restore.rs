@@ -80,8 +80,9 @@ async fn find(link: &mut Link, laid: &Laid<'_>, row: &Row, by: &[usize]) -> Resu
     Ok((found, alike))
 }
 
-/// Inserts all rows inside an open transaction. Keys that point at rows inserted
-/// later are checked at the commit.
+/// Inserts all rows inside an open transaction, then gives links back, which may
+/// be those of rows of another record. Keys that point at rows inserted later are
+/// checked at the commit.
 pub(super) async fn put_back(link: &mut Link, records: &[Restoration<'_>]) -> Result<Vec<String>, SourceError> {
     link.command("PRAGMA defer_foreign_keys = ON").await.map_err(failure::engine)?;
     let catalogue = link.catalogue().await.map_err(failure::engine)?;
@@ -100,7 +101,12 @@ pub(super) async fn put_back(link: &mut Link, records: &[Restoration<'_>]) -> Re
                 insert(link, laid, row).await?;
             }
         }
-        for row in &rows {
+        // Every row belongs to a table.
+        rows.iter().try_for_each(|row| find_laid(&tables, row).map(drop))?;
+    }
+    for record in records {
+        let tables = lay_all(record.dataset, schema, record.tables)?;
+        for row in &record.rows {
             let laid = find_laid(&tables, row)?;
             if laid.unlinked {
                 relink(link, laid, row).await?;
