@@ -7,6 +7,11 @@
 #![allow(clippy::print_stderr, reason = "what did not run is said aloud")]
 
 #[cfg(test)]
+mod g7;
+#[cfg(test)]
 mod oscar;
+#[cfg(test)]
+#[path = "../servers/mod.rs"]
+mod servers;
 #[cfg(test)]
 mod world;

@@ -70,9 +70,14 @@ impl<'s> Database<'s> {
 
     /// Runs the statements of a dump that is packed with gzip.
     pub fn load_packed(&self, dump: &Path) {
+        self.load_packed_after("", dump);
+    }
+
+    /// The same, in a session that some statements have prepared.
+    pub fn load_packed_after(&self, before: &str, dump: &Path) {
         let mut unpack = Command::new("gzip").arg("-dc").arg(dump).stdout(Stdio::piped()).spawn().expect("gzip runs");
         let out = unpack.stdout.take().expect("it is piped");
-        self.feed(out);
+        self.feed(before.as_bytes().chain(out));
         assert!(unpack.wait().unwrap().success(), "gzip could not unpack {}", dump.display());
     }
 

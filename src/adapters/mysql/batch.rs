@@ -49,8 +49,7 @@ fn fetched(table: &Table, alias: &str) -> Vec<String> {
     table.stored().map(|stored| value::fetched(stored, &column(&MYSQL, alias, &stored.name))).collect()
 }
 
-/// The index that leads to a row by its key. Without it the optimizer may read
-/// the whole of a small table, and wait for locks on rows that are not meant.
+/// The index that leads to a row by its key.
 fn by_key(table: &Table) -> String {
     identity_index(table).map_or_else(String::new, |(name, _)| format!(" FORCE INDEX ({})", quote(name)))
 }
@@ -212,9 +211,19 @@ fn below(child: &FittedChild<'_>, found: &str, parents: &[&[String]]) -> String 
     )
 }
 
-/// Deletes rows by their keys.
-pub(super) fn delete(table: &Table, keys: &[&[String]]) -> String {
-    format!("DELETE t FROM {} AS t{} WHERE {}", table.sql, by_key(table), in_keys(table, "t", keys))
+/// Deletes rows by their keys: at once, or one after the other in one message.
+///
+/// When a list of keys is a good part of a table, the optimizer reads the whole
+/// table instead, hint or not, and the deletion waits for locks on rows that are
+/// not meant. Of one key it always finds the row.
+pub(super) fn delete(table: &Table, keys: &[&[String]], one_by_one: bool) -> String {
+    let of = |keys: &[&[String]]| {
+        format!("DELETE t FROM {} AS t{} WHERE {}", table.sql, by_key(table), in_keys(table, "t", keys))
+    };
+    if one_by_one {
+        return keys.iter().map(|key| of(&[*key])).collect::<Vec<_>>().join("; ");
+    }
+    of(keys)
 }
 
 /// The table that holds an event.

@@ -5,7 +5,7 @@
 //! The server shows a user only what the user may touch. That nothing is hidden
 //! can be seen only with the privilege PROCESS: `is_complete` says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sqlx::mysql::MySqlRow;
 
@@ -25,7 +25,12 @@ pub(super) struct Catalogue {
     pub(super) schema: Schema,
     /// Every foreign key that points here is seen; `None` where it is not known.
     pub(super) is_complete: Option<bool>,
+    /// Tables with few rows, as far as the optimizer knows, by `Table::sql`.
+    small: HashSet<String>,
 }
+
+/// A list of keys is far less than a table of that many rows.
+const FEW_ROWS_MAX: u64 = 100_000;
 
 /// Tables of this database and those of others that point here.
 const CONCERNED: &str = "(t.TABLE_SCHEMA = database() OR EXISTS (SELECT 1 FROM information_schema.KEY_COLUMN_USAGE k \
@@ -52,9 +57,17 @@ impl Catalogue {
         // Asking about other databases makes the server open all of theirs.
         let only_own = others.iter().all(|other| *other == own);
         let concerned = if only_own { "t.TABLE_SCHEMA = database()" } else { CONCERNED };
-        let mut reader = Reader { own, tables: Vec::new(), places: Places::new() };
-        reader
-            .tables(&rows(link, "TABLES", "TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE", concerned, "1, 2").await?)?;
+        let mut reader = Reader { own, tables: Vec::new(), places: Places::new(), small: HashSet::new() };
+        reader.tables(
+            &rows(
+                link,
+                "TABLES",
+                "TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, coalesce(TABLE_ROWS, 0)",
+                concerned,
+                "1, 2",
+            )
+            .await?,
+        )?;
         let columns = "TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, \
                        IS_NULLABLE, EXTRA, DATA_TYPE";
         reader.columns(&rows(link, "COLUMNS", columns, concerned, "1, 2, ORDINAL_POSITION").await?)?;
@@ -69,7 +82,11 @@ impl Catalogue {
             identify(table);
         }
         let schema = Schema { dialect: &MYSQL, tables: reader.tables, table_names, default: Some(reader.own) };
-        Ok(Self { schema, is_complete })
+        Ok(Self { schema, is_complete, small: reader.small })
+    }
+
+    pub(super) fn is_small(&self, table: &Table) -> bool {
+        self.small.contains(&table.sql)
     }
 }
 
@@ -105,6 +122,7 @@ struct Reader {
     own: String,
     tables: Vec<Table>,
     places: Places,
+    small: HashSet<String>,
 }
 
 impl Reader {
@@ -123,9 +141,13 @@ impl Reader {
             let (database, name) = (value::text(row, 0)?, value::text(row, 1)?);
             let (kind, engine) = (value::text(row, 2)?, value::text(row, 3)?);
             self.places.insert((database.clone(), name.clone()), self.tables.len());
+            let sql = format!("{}.{}", quote(&database), quote(&name));
+            if value::number(row, 4)?.unsigned_abs() < FEW_ROWS_MAX {
+                self.small.insert(sql.clone());
+            }
             self.tables.push(Table {
                 name: self.name(&database, &name),
-                sql: format!("{}.{}", quote(&database), quote(&name)),
+                sql,
                 kind: match kind.as_str() {
                     "BASE TABLE" | "SYSTEM VERSIONED" => Kind::Table,
                     "VIEW" | "SYSTEM VIEW" => Kind::View,

@@ -9,7 +9,7 @@ use sqlx::mysql::MySqlRow;
 
 use super::{
     batch::{self, KEYS_MAX},
-    catalogue::self_links,
+    catalogue::{Catalogue, self_links},
     connection::Link,
     failure,
     take::{refused, still_narrowed},
@@ -50,6 +50,7 @@ pub(super) fn literals(row: &MySqlRow, classes: &[Class], positions: &[usize]) -
 /// A batch whose roots are chosen.
 pub(super) struct Taking<'t, 'a> {
     link: &'t mut Link,
+    catalogue: &'t Catalogue,
     selection: &'t Selection<'a>,
     /// By table number: what moves, then what loses its link.
     chosen: Vec<Chosen<'t>>,
@@ -60,8 +61,8 @@ pub(super) struct Taking<'t, 'a> {
 }
 
 impl<'t, 'a> Taking<'t, 'a> {
-    pub(super) fn new(link: &'t mut Link, selection: &'t Selection<'a>) -> Self {
-        Self { link, selection, chosen: Vec::new(), moving: HashSet::new(), torn: BTreeSet::new() }
+    pub(super) fn new(link: &'t mut Link, catalogue: &'t Catalogue, selection: &'t Selection<'a>) -> Self {
+        Self { link, catalogue, selection, chosen: Vec::new(), moving: HashSet::new(), torn: BTreeSet::new() }
     }
 
     fn fitted(&self) -> &'t Fitted<'a> {
@@ -251,7 +252,8 @@ impl<'t, 'a> Taking<'t, 'a> {
             agree(place.table, rows, cut)?;
         }
         for rows in place.rows.chunks(KEYS_MAX) {
-            let deleted = self.link.execute(&batch::delete(place.table, &keys(rows))).await.map_err(refused)?;
+            let text = batch::delete(place.table, &keys(rows), self.catalogue.is_small(place.table));
+            let deleted = self.link.execute(&text).await.map_err(refused)?;
             agree(place.table, rows, deleted)?;
         }
         Ok(())

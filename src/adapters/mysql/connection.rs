@@ -38,7 +38,8 @@ const PINNED: &str = "SET NAMES utf8mb4; SET SESSION character_set_results = NUL
 /// Lists of keys stay lists; expressions of our own mean what they say.
 const PINNED_MARIADB: &str = "SET SESSION default_regex_flags = '', max_statement_time = 0, \
      in_predicate_conversion_threshold = 0, check_constraint_checks = 1";
-const PINNED_MYSQL: &str = "SET SESSION max_execution_time = 0, range_optimizer_max_mem_size = 0";
+const PINNED_MYSQL: &str =
+    "SET SESSION max_execution_time = 0, range_optimizer_max_mem_size = 0, information_schema_stats_expiry = 0";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {

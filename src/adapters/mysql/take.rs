@@ -61,7 +61,7 @@ pub(super) async fn take(
         let (roots, reached) = choose_roots(link, &selection, cause, limit, from.clone()).await?;
         let complete = roots.rows.len() < limit as usize;
         if !roots.rows.is_empty() {
-            let mut taking = Taking::new(link, &selection);
+            let mut taking = Taking::new(link, &catalogue, &selection);
             taking.choose_whole(roots).await?;
             if taking.roots() > 0 {
                 let records = taking.delete_all(own, scope).await?;

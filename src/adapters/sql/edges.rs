@@ -122,22 +122,28 @@ impl<'a> Fitted<'a> {
         levels
     }
 
-    /// What moves, so that each stands behind all tables it hangs below.
+    /// What moves, so that each stands behind all tables it hangs below, and behind
+    /// all that its foreign keys point at: an engine that checks keys at once, or
+    /// takes rows along by itself, must find none of them when it comes to the
+    /// table pointed at.
     pub(crate) fn downwards(&self) -> Vec<&FittedChild<'a>> {
         let mut waiting: Vec<&FittedChild<'a>> = self.own().collect();
         let mut ordered: Vec<&FittedChild<'a>> = Vec::with_capacity(waiting.len());
         while !waiting.is_empty() {
-            let above = |child: &&FittedChild<'a>| waiting.iter().any(|other| other.table.is(child.parent));
-            let (later, ready): (Vec<_>, Vec<_>) = waiting.iter().copied().partition(above);
-            if ready.is_empty() {
-                // A cycle; `children` has refused it.
-                ordered.extend(later);
-                break;
-            }
-            ordered.extend(ready);
-            waiting = later;
+            let hangs = |child: &&FittedChild<'a>| waiting.iter().any(|other| other.table.is(child.parent));
+            let points =
+                |child: &&FittedChild<'a>| waiting.iter().any(|other| self.points_at(child.table, other.table));
+            let free = waiting.iter().position(|child| !hangs(child) && !points(child));
+            // Keys in a circle have no order, and edges in a circle were refused.
+            let next = free.or_else(|| waiting.iter().position(|child| !hangs(child))).unwrap_or(0);
+            ordered.push(waiting.remove(next));
         }
         ordered
+    }
+
+    fn points_at(&self, one: &Table, other: &Table) -> bool {
+        let parent = |key: &ForeignKey| self.schema.table(&key.parent).is_some_and(|parent| parent.is(other));
+        !one.is(other) && one.foreign_keys.iter().any(parent)
     }
 }
 
