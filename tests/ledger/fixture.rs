@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -88,6 +89,25 @@ pub fn small() -> (tempfile::TempDir, PathBuf) {
     let mut ledger = create(&dir);
     ledger.append(notes(1)).unwrap();
     ledger.append(notes(1)).unwrap();
+    (parent, dir)
+}
+
+/// A copy of one ledger of 520 entries, with full and unfinished tiles.
+pub fn long() -> (tempfile::TempDir, PathBuf) {
+    static FILES: OnceLock<BTreeMap<PathBuf, Vec<u8>>> = OnceLock::new();
+    let made = FILES.get_or_init(|| {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("ledger");
+        let mut ledger = create(&dir);
+        for _ in 0..7 {
+            ledger.append(notes(74)).unwrap();
+        }
+        let name = |path: PathBuf| path.strip_prefix(parent.path()).unwrap().to_owned();
+        files(&dir).into_iter().map(|(path, bytes)| (name(path), bytes)).collect()
+    });
+    let parent = tempfile::tempdir().unwrap();
+    made.iter().for_each(|(name, bytes)| put(&parent.path().join(name), bytes));
+    let dir = parent.path().join("ledger");
     (parent, dir)
 }
 

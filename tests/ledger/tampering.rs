@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use ed25519_dalek::SigningKey;
+use proptest::prelude::*;
 use retentiond::{
     adapters::ledger::{FileLedger, open_read_only, verify},
     domain::ledger::verify::Verdict,
@@ -139,4 +140,65 @@ fn a_ledger_written_anew_under_another_key_does_not_pass_for_the_one_that_was_kn
     assert!(verify(&dir, &[parent.path().join("absent")], None, None).is_err());
     assert!(is_unknown(&FileLedger::open(&dir, ORIGIN, other, context(), Ticking::default())));
     assert!(is_unknown(&FileLedger::open(&dir, "example.org/other", key(), context(), Ticking::default())));
+}
+
+/// What can be done to a list of lines.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Drop,
+    Double,
+    Swap,
+    Insert,
+    Truncate,
+}
+
+fn changed(lines: &[&str], change: Change, one: usize, other: usize) -> Vec<String> {
+    let mut lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+    let (one, other) = (one % lines.len(), other % lines.len());
+    match change {
+        Change::Drop => drop(lines.remove(one)),
+        Change::Double => lines.insert(one, lines[one].clone()),
+        Change::Swap => lines.swap(one, other),
+        Change::Insert => lines.insert(one, lines[other].replace("\"value\":\"", "\"value\":\"1")),
+        Change::Truncate => lines.truncate(one),
+    }
+    lines
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    /// One bit anywhere: in a ledger that is long enough for full tiles.
+    #[test]
+    fn every_single_bit_that_is_flipped_anywhere_is_found(file in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), bit in 0..8_u32) {
+        let (_parent, dir) = long();
+        let all: Vec<_> = files(&dir).into_iter().collect();
+        let (path, bytes) = file.get(&all);
+        let mut flipped = bytes.clone();
+        flipped[at.index(bytes.len())] ^= 1 << bit;
+        put(path, &flipped);
+        prop_assert_eq!(verdict(&dir), Verdict::Tampered, "{}", path.display());
+    }
+
+    /// Whole lines, with and without the tiles that would give it away.
+    #[test]
+    fn every_line_that_is_dropped_doubled_swapped_inserted_or_cut_off_is_found(
+        change in prop::sample::select(vec![Change::Drop, Change::Double, Change::Swap, Change::Insert, Change::Truncate]),
+        one in 0..600_usize,
+        other in 0..600_usize,
+        without_tiles: bool,
+    ) {
+        let (_parent, dir) = long();
+        let path = dir.join("ledger.jsonl");
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let changed = changed(&lines, change, one, other);
+        prop_assume!(changed != lines);
+        put(&path, (changed.join("\n") + "\n").as_bytes());
+        if without_tiles {
+            fs::remove_dir_all(dir.join("tile")).unwrap();
+        }
+        prop_assert_eq!(verdict(&dir), Verdict::Tampered);
+        prop_assert!(is_unknown(&open(&dir)));
+    }
 }

@@ -175,6 +175,7 @@ fn a_certificate_has_its_proof_and_never_says_completed_while_a_part_is_not_veri
         "not a completed destruction",
         "kr-civil",
         "data keys",
+        "search of shop",
         "separate store",
         "source shop.",
         "Inclusion proof",

@@ -19,4 +19,4 @@ mod verify;
 pub use append::{Context, FileLedger};
 pub use kept::{root_at, verifier_key};
 pub use open::{LedgerView, open_read_only, read_whole};
-pub use verify::{VerifyError, verify};
+pub use verify::{VerifyError, verify, verify_watched};

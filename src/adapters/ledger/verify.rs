@@ -14,15 +14,30 @@ use super::{
     lines::{Lines, Next},
     tiles::{self, Found, Listed},
 };
-use crate::domain::ledger::{
-    checkpoint::Checkpoint,
-    note::{NoteError, VerifierKey},
-    tile::Tile,
-    verify::{Audit, Claim, Place, Problems, Verification},
+use crate::{
+    domain::ledger::{
+        checkpoint::Checkpoint,
+        note::{NoteError, VerifierKey},
+        tile::Tile,
+        verify::{Audit, Claim, Place, Problems, Verification},
+    },
+    ports::Progress,
 };
 
 /// The settlement of what a crash leaves behind, told with what looks like it.
 const AFTER_A_CRASH: &str = "after a crash the next start of the daemon settles this";
+
+/// Lines after which a watcher hears of it.
+const LINES_A_STEP: u64 = 4_096;
+
+/// Nobody watches.
+struct Unwatched;
+
+impl Progress for Unwatched {
+    fn begin(&mut self, _: &str, _: u64) {}
+    fn advance(&mut self, _: u64) {}
+    fn end(&mut self) {}
+}
 
 /// A verification that could not be made, as opposed to one that found something.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +58,17 @@ pub fn verify(
     silence_max: Option<TimeDelta>,
     verifier_key: Option<&str>,
 ) -> Result<Verification, VerifyError> {
+    verify_watched(dir, known, silence_max, verifier_key, &mut Unwatched)
+}
+
+/// Like `verify`, while somebody watches how far it is.
+pub fn verify_watched(
+    dir: &Path,
+    known: &[PathBuf],
+    silence_max: Option<TimeDelta>,
+    verifier_key: Option<&str>,
+    progress: &mut impl Progress,
+) -> Result<Verification, VerifyError> {
     let given = verifier_key.map(|text| text.trim_end().parse::<VerifierKey>()).transpose()?;
     let folder = Folder::new(dir);
     let mut problems = Problems::default();
@@ -53,7 +79,7 @@ pub fn verify(
     let mut claims = Vec::new();
     if let Some(key) = &key {
         current_claim(&snapshot, key, &mut claims, &mut problems);
-        kept_claims(&folder, &snapshot, key, &mut claims, &mut problems);
+        kept_claims(&folder, &snapshot, key, &mut claims, &mut problems, progress);
     }
     let compared = known_claims(known, key.as_ref(), &mut claims, &mut problems)?;
     let signed = claims.iter().find(|claim| claim.place == Place::Current).map(|claim| claim.head.size);
@@ -62,8 +88,10 @@ pub fn verify(
     problems.into_texts().into_iter().for_each(|text| audit.problem(text));
     let mut tiles = TileCheck { folder: &folder, listed: Listed::new(&snapshot.tiles), problems: Vec::new() };
     let partial = snapshot.partial;
-    read_lines(&mut audit, &mut tiles, snapshot.file, snapshot.length, signed)
-        .map_err(|source| VerifyError::Unreadable { path: folder.lines(), source })?;
+    progress.begin("read entries", signed.unwrap_or_default());
+    let read = read_lines(&mut audit, &mut tiles, snapshot.file, snapshot.length, signed, progress);
+    progress.end();
+    read.map_err(|source| VerifyError::Unreadable { path: folder.lines(), source })?;
     tiles.unfinished(&audit, &partial).map_err(|source| VerifyError::Unreadable { path: folder.tiles(), source })?;
     tiles.finish(&mut audit);
     snapshot.strangers.iter().for_each(|name| audit.problem(format!("{name}: it has no business here")));
@@ -128,8 +156,11 @@ fn kept_claims(
     key: &VerifierKey,
     claims: &mut Vec<Claim>,
     problems: &mut Problems,
+    progress: &mut impl Progress,
 ) {
+    progress.begin("check signatures", snapshot.kept.len() as u64);
     for size in &snapshot.kept {
+        progress.advance(1);
         let opened = fs::read(folder.kept(*size))
             .map_err(|error| error.to_string())
             .and_then(|signed| Checkpoint::open(&signed, key).map_err(|error| error.to_string()));
@@ -141,6 +172,7 @@ fn kept_claims(
             Err(error) => problems.add(format!("checkpoints/{size}: {error}")),
         }
     }
+    progress.end();
 }
 
 /// Returns how many checkpoints from outside can be compared. One that this
@@ -175,11 +207,15 @@ fn read_lines(
     file: fs::File,
     length: u64,
     signed: Option<u64>,
+    progress: &mut impl Progress,
 ) -> io::Result<()> {
     let mut lines = Lines::new(file, length);
     let mut full = Vec::new();
     while signed.is_none_or(|signed| audit.tiles().tree().size() < signed) {
         let number = audit.tiles().tree().size() + 1;
+        if number.is_multiple_of(LINES_A_STEP) {
+            progress.advance(LINES_A_STEP);
+        }
         match lines.next()? {
             Next::Line(line) => {
                 audit.line(line, |tile| full.push(tile));

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::{
-    adapters::ledger::verify as verify_folder,
+    adapters::ledger::verify_watched,
     cli::{
         args::{Cli, Format, FormatArgs},
         error::CommandError,
         exit::Exit,
         open, output,
+        progress::TerminalProgress,
     },
     domain::{
         ledger::verify::{self, Verification},
@@ -38,8 +39,9 @@ pub fn verify(cli: &Cli, args: &VerifyArgs) -> Result<Exit, CommandError> {
         text.parse::<TimeSpan>()
             .map_err(|error| CommandError::new(Exit::Usage, format!("--max-silence: {error}; hint: \"36 hours\"")))
     });
-    let verification =
-        verify_folder(&settings.ledger_dir(), &args.known, silence.transpose()?.map(|span| span.0), None)?;
+    let silence = silence.transpose()?.map(|span| span.0);
+    let mut progress = TerminalProgress::default();
+    let verification = verify_watched(&settings.ledger_dir(), &args.known, silence, None, &mut progress)?;
     match args.output.format {
         Format::Json => output::json(&verification)?,
         Format::Text => output::data(&text(&verification))?,

@@ -41,6 +41,9 @@ const isPooled = columns.map(name => pooled.includes(name));
 const of = (row, name) => isPooled[column[name]] ? pool[row[column[name]]] : row[column[name]];
 const whole = row => Object.fromEntries(columns.map(name => [name, of(row, name)]));
 
+const rowOf = new Map(rows.map(row => [row[column.seq], row]));
+const RANK = ['PASS', 'UNKNOWN', 'FAIL'];
+const worst = verdicts => RANK[Math.max(...verdicts.map(verdict => RANK.indexOf(verdict)))];
 const policies = new Map(E.policies.map(policy => [policy.digest, policy]));
 const rules = new Map(E.policies.flatMap(policy => policy.rules.map(rule => [rule.id, rule])));
 const ruleName = id => { const rule = rules.get(id); return rule ? rule[data.lang] || rule.id : id ?? '–'; };
@@ -241,6 +244,10 @@ $('sections').append(
     E.refusals.map(item => [at(item.time), item.what, item.rule ? ruleName(item.rule) : '–', item.limit, item.value])),
   section(T.wipe_title, T.wipe_lead, [T.when, T.location, T.method, T.tool, T.result],
     E.wipes.map(item => [at(item.time), item.tables.map(table => `${item.source}.${table}`).join(', '), item.method, item.tool, [badge(item.finding.verdict), reasons(item.finding)]])),
+  section(T.residue_title, T.residue_lead, [T.when, T.location, T.rule, T.found_at, T.horizon, T.result],
+    E.residues.map(item => [at(item.time), item.tables.map(table => `${item.source}.${table}`).join(', '), item.rules.map(ruleName).join(', '),
+      item.locations.map(spot => el('span', { class: 'sub' }, `${spot.name}: ${T['state_' + spot.state]}${spot.found ? ` (${count(spot.found)})` : ''}${spot.until ? `, ${said(T.gone_by, { at: at(spot.until) })}` : ''}`)),
+      item.closed ? T['closed_' + item.closed] : item.until ? at(item.until) : T.no_horizon, [badge(item.finding.verdict), reasons(item.finding)]])),
   section(T.open_title, T.open_lead, [T.when, T.what, T.rule, T.operation],
     E.open.map(item => [at(item.time), item.type, item.rule ? ruleName(item.rule) : '–', mono(item.id)])),
   section(T.policy_title, T.policy_lead, [T.version, T.effective, T.adopted, T.counting, T.digest],
@@ -254,7 +261,8 @@ function certificate(item) {
   const policy = policies.get(item.policy);
   const rule = policy?.rules.find(rule => rule.id === item.rule);
   const list = pairs => el('dl', {}, pairs.filter(([, value]) => value !== null && value !== undefined && value !== '').map(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]));
-  const place = part => typeof part.location === 'string' ? T['location_' + part.location] : `${T.location_source} ${part.location.source}`;
+  const place = part => typeof part.location === 'string' ? T['location_' + part.location]
+    : part.location.source ? `${T.location_source} ${part.location.source}` : `${T.location_residue} ${part.location.residue}`;
   const proof = el('div', {}, el('p', { class: 'small' }, T.proof_wait));
   const children = Object.entries(item.children).map(([table, n]) => `${table} ${count(n)}`).join(', ');
   const inForce = item.verdict === 'PASS';
@@ -269,7 +277,7 @@ function certificate(item) {
     el('h3', {}, T.part_why), timeline(item, true), list([
       [T.event, rule?.event], [T.keep, rule?.keep], [T.counting, policy?.counting], [T.first_day, item.first_day], [T.last_day, item.last_day],
       [T.holidays, item.holidays ? mono(item.holidays) : null], [T.due, at(item.due)], [T.latest, at(item.latest)], [T.done, at(item.time)], [T.lateness, lateness(item.late_seconds)]]),
-    el('h3', {}, T.part_how), makeTable([T.location, T.method, T.tool, T.result], item.parts.map(part => [place(part), part.method || '–', part.tool || '–', [badge(part.finding.verdict), reasons(part.finding)]])),
+    el('h3', {}, T.part_how), makeTable([T.location, T.method, T.tool, T.result], item.parts.map(part => [place(part), part.method || '–', part.tool || '–', [badge(part.finding.verdict), reasons(part.finding), part.until ? el('span', { class: 'sub' }, said(T.gone_by, { at: at(part.until) })) : '']])),
     list([[T.ciphertext, `${count(item.segments)} / ${count(item.bytes)} B`]]),
     el('h3', {}, T.part_people), list([
       [T.reviewed_by, item.reviewed_by ?? T.by_schedule], [T.plan, item.plan ? mono(item.plan) : null], [T.approved_by, item.approved_by],
@@ -368,10 +376,10 @@ async function signed(note, key) {
 
 // What this page shows, told again from the entries alone.
 class Retold {
-  wrong = []; seen = new Map(); open = new Map(); wiped = new Map(); runs = new Map(); differences = 0;
+  wrong = []; cases = new Map(); done = []; open = new Map(); wiped = new Map(); runs = new Map(); differences = 0;
   constructor() {
-    this.shown = { destructions: new Map(rows.map(row => [row[column.seq], row])) };
-    for (const kind of ['manual', 'accesses', 'refusals', 'wipes']) this.shown[kind] = new Map(E[kind].map(item => [item.seq, item]));
+    this.shown = { destructions: new Map(rowOf) };
+    for (const kind of ['manual', 'accesses', 'refusals', 'wipes', 'residues']) this.shown[kind] = new Map(E[kind].map(item => [item.seq, item]));
     this.policies = new Map(E.policies.map(policy => [policy.digest + policy.adopted, policy]));
   }
   differs(text) { if (this.differences++ < 5) this.wrong.push(text); }
@@ -397,6 +405,8 @@ class Retold {
         for (const table of e.tables) this.wiped.set(`${e.source}.${table}`, { method: e.method, tool: e.tool, finding: e.finding });
         if (this.within(on(e.time))) this.check('wipes', e.seq, { time: e.time, source: e.source, tables: e.tables, method: e.method, tool: e.tool, finding: e.finding });
         break;
+      case 'residue.scanned': this.cases.set(e.case, { opened: this.cases.get(e.case)?.opened ?? e.seq, scan: e, finding: e.finding, closed: null }); break;
+      case 'residue.closed': Object.assign(this.cases.get(e.case), { finding: e.finding, closed: e.by }); break;
       case 'destroy.intent': this.open.set(e.operation, { intent: e }); break;
       case 'key.destroyed': this.open.get(e.operation).keys = e; break;
       case 'ciphertext.deleted': this.open.get(e.operation).erased = e; break;
@@ -417,13 +427,37 @@ class Retold {
       const wiped = this.wiped.get(name);
       parts.push(wiped ? { location: { source: name }, ...wiped } : silent({ source: name }, 'wipe of this table'));
     }
-    const rank = ['PASS', 'UNKNOWN', 'FAIL'];
-    const verdict = rank[Math.max(rank.indexOf(e.finding.verdict), ...parts.map(part => rank.indexOf(part.finding.verdict)))];
+    this.done.push({ seq: e.seq, rule: e.rule, parts, worst: e.finding.verdict, sources: [...new Set(Object.keys(intent.fields ?? {}).sort().map(name => name.split('.')[0]))] });
     this.check('destructions', e.seq, { intent: intent.seq, operation: e.operation, run: e.run, rule: e.rule, policy: intent.policy, fields: intent.fields ?? {}, holidays: intent.holidays,
       buckets: e.buckets, records: e.records, children: e.children, first: e.first, last: e.last, due: e.due, latest: e.latest, time: e.time, late_seconds: e.late_seconds,
-      segments: intent.segments, bytes: erased?.bytes ?? 0, finding: e.finding, parts, verdict, plan: run?.plan, reviewed_by: run?.by, actor: e.actor, host: e.host });
+      segments: intent.segments, bytes: erased?.bytes ?? 0, finding: e.finding, plan: run?.plan, reviewed_by: run?.by, actor: e.actor, host: e.host });
   }
-  finish() { for (const items of Object.values(this.shown)) for (const seq of items.keys()) this.differs(said(T.invented, { seq })); }
+  // Horizons: when what is not clean is gone, if every such place has a date.
+  horizon(locations) {
+    const open = locations.filter(spot => spot.state !== 'clean');
+    return open.length && open.every(spot => spot.until) ? open.map(spot => spot.until).sort((a, b) => Date.parse(a) - Date.parse(b)).at(-1) : null;
+  }
+  lingering({ seq, rule, sources }) {
+    return sources.map(source => {
+      const cases = [...this.cases.values()].filter(({ opened, scan }) => scan.source === source && opened < seq && scan.rules.includes(rule)).sort((a, b) => a.scan.case < b.scan.case ? -1 : 1);
+      if (!cases.length) return { location: { residue: source }, method: '', finding: { verdict: 'UNKNOWN', reasons: ['the ledger has no search of this source\u0027s files'] } };
+      const open = cases.filter(({ closed }) => !closed);
+      const found = cases.flatMap(({ finding, closed, scan }) => closed ? [finding] : [finding, { verdict: 'UNKNOWN', reasons: [`the case ${scan.case} is open`] }]);
+      const until = open.map(({ scan }) => this.horizon(scan.locations)).filter(Boolean).sort((a, b) => Date.parse(a) - Date.parse(b)).at(-1);
+      return { location: { residue: source }, method: 'files of the source searched for sampled values', finding: { verdict: worst(found.map(({ verdict }) => verdict)), reasons: [...new Set(found.flatMap(({ reasons }) => reasons))] }, ...(until ? { until } : {}) };
+    });
+  }
+  finish() {
+    for (const item of this.done) {
+      const parts = [...item.parts, ...this.lingering(item)];
+      const shown = rowOf.get(item.seq);
+      if (shown && !(same(of(shown, 'parts'), parts) && of(shown, 'verdict') === worst([item.worst, ...parts.map(part => part.finding.verdict)]))) this.differs(said(T.differs, { seq: item.seq, key: 'parts, verdict' }));
+    }
+    for (const { scan, finding, closed } of this.cases.values()) {
+      if (!closed || this.within(on(scan.time))) this.check('residues', scan.seq, { time: scan.time, case: scan.case, source: scan.source, rules: scan.rules, tables: scan.tables, locations: scan.locations, finding, closed, until: this.horizon(scan.locations) });
+    }
+    for (const items of Object.values(this.shown)) for (const seq of items.keys()) this.differs(said(T.invented, { seq }));
+  }
 }
 
 $('verify-form').addEventListener('submit', async event => {

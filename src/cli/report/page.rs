@@ -171,7 +171,7 @@ mod tests {
         let missing: Vec<_> = used.iter().filter(|name| !ko.contains_key(**name)).collect();
         assert!(missing.is_empty(), "{missing:?}");
         // Words that the script puts together from two parts.
-        let put_together = ["verdict_", "says_", "outcome_", "access_", "location_"];
+        let put_together = ["verdict_", "says_", "outcome_", "access_", "location_", "state_", "closed_"];
         let idle = ko.keys().filter(|name| !used.contains(name.as_str()));
         let idle: Vec<_> = idle.filter(|name| !put_together.iter().any(|part| name.starts_with(part))).collect();
         assert!(idle.is_empty(), "{idle:?}");

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 
 use super::{
     Access, Destruction, Evidence, Location, Manual, OpenIntent, Part, Period, PolicyView, Refusal, Wipe, access,
-    open_batch,
+    lingering::Lingering, open_batch,
 };
 use crate::domain::{
     id::{BatchId, Digest, OperationId, RunId, SourceName},
@@ -28,6 +28,7 @@ pub struct Fold {
     batches: HashMap<BatchId, OpenIntent>,
     destructions: HashMap<OperationId, Unfinished>,
     accesses: HashMap<OperationId, Access>,
+    lingering: Lingering,
     /// The newest word about each table's traces.
     wiped: HashMap<(SourceName, String), Part>,
 }
@@ -64,6 +65,7 @@ impl Fold {
             accesses: Vec::new(),
             refusals: Vec::new(),
             wipes: Vec::new(),
+            residues: Vec::new(),
             open: Vec::new(),
         };
         Self {
@@ -73,6 +75,7 @@ impl Fold {
             batches: HashMap::new(),
             destructions: HashMap::new(),
             accesses: HashMap::new(),
+            lingering: Lingering::default(),
             wiped: HashMap::new(),
         }
     }
@@ -125,6 +128,7 @@ impl Fold {
             }),
             Event::RestoreIntent(_) | Event::RestoreOutcome { .. } => self.access(entry),
             Event::WipeStarted { .. } | Event::WipeFinished { .. } => self.wipe(entry),
+            Event::ResidueScanned(_) | Event::ResidueClosed { .. } => self.lingering.entry(entry),
             _ => self.destruction(entry),
         }
     }
@@ -194,7 +198,8 @@ impl Fold {
         for table in tables {
             let location = Location::Source(format!("{source}.{table}"));
             let (method, tool, finding) = (method.to_owned(), tool.clone(), finding.clone());
-            self.wiped.insert((source.clone(), table.clone()), Part { location, method, tool, finding });
+            let part = Part { location, method, tool, finding, until: None };
+            self.wiped.insert((source.clone(), table.clone()), part);
         }
     }
 
@@ -208,7 +213,7 @@ impl Fold {
             Event::KeyDestroyed { operation, method, finding, .. } => {
                 if let Some(unfinished) = self.destructions.get_mut(operation) {
                     let (method, finding) = (method.clone(), finding.clone());
-                    unfinished.keys = Some(Part { location: Location::Keys, method, tool: None, finding });
+                    unfinished.keys = Some(Part { location: Location::Keys, method, tool: None, finding, until: None });
                 }
             }
             Event::CiphertextDeleted { operation, bytes, .. } => {
@@ -233,7 +238,6 @@ impl Fold {
         let Unfinished { seq: intent_seq, policy, intent, keys, erased, .. } = unfinished;
         let parts = self.parts(&intent, keys, erased);
         let finding = outcome.finding.clone();
-        let worst = parts.iter().map(|part| part.finding.verdict).max().unwrap_or(Verdict::Unknown);
         let run = self.runs.get(&entry.run);
         Destruction {
             seq: entry.seq,
@@ -257,7 +261,7 @@ impl Fold {
             late_seconds: outcome.late_seconds,
             segments: intent.segments,
             bytes: erased.unwrap_or_default(),
-            verdict: worst.max(finding.verdict),
+            verdict: Verdict::Unknown,
             finding,
             parts,
             plan: run.and_then(|run| run.plan),
@@ -278,11 +282,12 @@ impl Fold {
             method: String::new(),
             tool: None,
             finding: Finding::unknown(format!("the ledger has no {what}")),
+            until: None,
         };
         let vault = match erased {
             Some(_) => {
                 let (method, finding) = (ERASED.to_owned(), Finding::pass());
-                Part { location: Location::Vault, method, tool: None, finding }
+                Part { location: Location::Vault, method, tool: None, finding, until: None }
             }
             None => silent(Location::Vault, "ciphertext.deleted"),
         };
@@ -323,6 +328,16 @@ impl Fold {
             self.accessed(access);
         }
         self.evidence.open = open.into_values().collect();
+        // What was found after a destruction is a part of its evidence too.
+        for destruction in &mut self.evidence.destructions {
+            destruction.parts.extend(self.lingering.parts(destruction));
+            let parts = destruction.parts.iter().map(|part| part.finding.verdict).max();
+            destruction.verdict = parts.unwrap_or(Verdict::Unknown).max(destruction.finding.verdict);
+        }
+        let Period { from, to } = self.evidence.period;
+        let zone = self.zone;
+        let within = |time: DateTime<Utc>| (from..=to).contains(&time.with_timezone(&zone).date_naive());
+        self.evidence.residues = self.lingering.into_cases(within);
         self.evidence.accesses.sort_by_key(|access| access.seq);
         self.evidence
     }

@@ -7,6 +7,7 @@
 //! whoever reads both can compare them.
 
 mod fold;
+mod lingering;
 mod policies;
 pub mod register;
 
@@ -18,6 +19,7 @@ use serde::Serialize;
 use super::{
     id::{BatchId, Digest, OperationId, RuleId, RunId, SourceName},
     ledger::event::{ManualRecord, RestoreIntent, RestoreResult},
+    residue,
     verdict::{Finding, Verdict},
 };
 
@@ -48,6 +50,9 @@ pub struct Evidence {
     pub accesses: Vec<Access>,
     pub refusals: Vec<Refusal>,
     pub wipes: Vec<Wipe>,
+    /// What is left of removed rows, and until when: cases that are open at the
+    /// ledger's end, or were looked at in the period.
+    pub residues: Vec<Residue>,
     /// Intents without an outcome at the ledger's end, whatever their date.
     pub open: Vec<OpenIntent>,
 }
@@ -117,6 +122,9 @@ pub struct Part {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
     pub finding: Finding,
+    /// The instant from which nothing is left there, where it is not clean yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -128,6 +136,8 @@ pub enum Location {
     Vault,
     /// What the rows left in the files of their source: `source.table`.
     Source(String),
+    /// What a search of a source's files found, and what keeps copies of it.
+    Residue(SourceName),
 }
 
 /// A destruction by hand.
@@ -189,6 +199,27 @@ pub struct Wipe {
     pub method: String,
     pub tool: String,
     pub finding: Finding,
+}
+
+/// The newest word about what is left of what one cycle took from one source.
+#[derive(Debug, Clone, Serialize)]
+pub struct Residue {
+    /// Of the newest `residue.scanned`.
+    pub seq: u64,
+    pub time: DateTime<Utc>,
+    pub case: OperationId,
+    pub source: SourceName,
+    pub rules: Vec<RuleId>,
+    pub tables: Vec<String>,
+    pub locations: Vec<residue::Location>,
+    pub finding: Finding,
+    /// Closed by a search that found nothing, or by a date that has passed.
+    pub closed: Option<residue::ClosedBy>,
+    /// When it closes by itself; `None`: only a search can close it.
+    pub until: Option<DateTime<Utc>>,
+    /// Of the scan that opened the case.
+    #[serde(skip)]
+    opened: u64,
 }
 
 /// Something that was announced and has no outcome yet.
