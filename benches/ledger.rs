@@ -33,6 +33,7 @@ fn destruction(number: usize) -> Vec<Event> {
         Event::DestroyIntent(DestroyIntent {
             operation: operation.clone(),
             rule: "member".into(),
+            hold: None,
             dates: vec![date],
             segments: 1,
             records: 7,

@@ -13,7 +13,8 @@ use crate::domain::{
     deployment::Dataset,
     destroy::{BucketFacts, KeysGone, Order},
     event::Reading,
-    id::{BatchId, BucketId, EventName, RuleId, SourceName},
+    hold::{Hold, Lift, Whose},
+    id::{BatchId, BucketId, Digest, EventName, HoldId, RuleId, SourceName},
     ledger::{Head, event::Event, history::History},
     pace::Strain,
     record::Row,
@@ -191,9 +192,10 @@ pub trait Vault {
     /// The segment with this number. Numbers are never used twice.
     async fn segment(&mut self, id: i64) -> Result<Option<Sealed>, VaultError>;
 
-    /// Replaces segments by others (`None`: removes them) in one transaction. What
-    /// replaces a segment gets a new number; the old one is gone.
-    async fn replace(&mut self, changes: &[(i64, Option<Sealed>)]) -> Result<(), VaultError>;
+    /// Replaces each of these segments by others, or removes it where there are
+    /// none, in one transaction. What replaces a segment gets a number of its own
+    /// and keeps the time at which the old one was sealed; the old one is gone.
+    async fn replace(&mut self, changes: &[(i64, Vec<Sealed>)]) -> Result<(), VaultError>;
 
     /// The newest ledger head that the vault was told.
     async fn remembered_head(&mut self) -> Result<Option<Head>, VaultError>;
@@ -242,6 +244,25 @@ pub trait Keyring {
     /// crash at any point: it goes on from where it was. `KeyringError::Write`
     /// means that every key is still there.
     fn destroy(&mut self, order: Order) -> Result<KeysGone, KeyringError>;
+
+    /// The register of holds, read anew: others add to it at any time, without
+    /// any lock. A hold that cannot be read is an error.
+    fn register(&mut self) -> Result<Register, KeyringError>;
+
+    /// Removes a lifted hold and the request to lift it from the register,
+    /// durably. May be called again.
+    fn strike(&mut self, hold: &HoldId) -> Result<(), KeyringError>;
+
+    /// A digest of a person or a record under the register's key, which outlives
+    /// every bucket's.
+    fn whose(&self, whose: &Whose) -> Result<Digest, KeyringError>;
+}
+
+/// Holds as they were placed, and lifts that were asked for, in any order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Register {
+    pub holds: Vec<Hold>,
+    pub lifts: Vec<Lift>,
 }
 
 /// The append-only, signed log.

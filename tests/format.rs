@@ -11,6 +11,8 @@ mod example;
 mod ledger;
 #[path = "format/names.rs"]
 mod names;
+#[path = "format/persons.rs"]
+mod persons;
 #[path = "format/plan.rs"]
 mod plan;
 #[path = "format/story.rs"]

@@ -9,6 +9,7 @@ mod sqlite_source {
     mod counts;
     mod failures;
     mod fixture;
+    mod holding;
     mod inspection;
     mod relations;
     mod residue;

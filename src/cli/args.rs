@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{ledger::LedgerCommand, output::ReportFormatArgs, report::ReportArgs};
+use super::{hold::HoldCommand, ledger::LedgerCommand, output::ReportFormatArgs, report::ReportArgs};
 
 /// Carries out a published retention table: separates due records into an
 /// encrypted vault, destroys them irreversibly when their period is over, and
@@ -51,6 +51,9 @@ pub enum Command {
     Policy(super::policy::PolicyCommand),
     /// Prints the JSON Schema of both files.
     Schema(super::schema::SchemaArgs),
+    /// Stops destruction, lists what stops it, and lets it go again.
+    #[command(subcommand)]
+    Hold(HoldCommand),
     /// Puts a person's separated records back while they are not due.
     Restore(RestoreArgs),
     /// Writes the register of destructions and its evidence for a period.

@@ -8,6 +8,8 @@ mod daemon;
 mod demo;
 pub(crate) mod error;
 pub mod exit;
+pub(crate) mod held;
+mod hold;
 mod init;
 pub(crate) mod instant;
 mod ledger;
@@ -66,7 +68,7 @@ async fn main() -> Exit {
 }
 
 /// Commands that the design has and this version has not.
-const LATER: &[&str] = &["hold", "read", "approve", "confirm", "explain", "grants", "residue"];
+const LATER: &[&str] = &["read", "approve", "confirm", "explain", "grants", "residue"];
 
 /// Prints what is wrong with the command line, or the help that it asked for.
 fn explain(error: &clap::Error) -> Exit {
@@ -92,6 +94,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CommandError> {
         Command::Status(args) => status::status(cli, args).await,
         Command::Policy(command) => policy::policy(cli, command).await,
         Command::Schema(args) => schema::schema(args),
+        Command::Hold(command) => hold::hold(cli, command).await,
         Command::Restore(args) => restore::restore(cli, args).await,
         Command::Report(args) => report::report(cli, args).await,
         Command::Ledger(command) => ledger::ledger(cli, command).await,

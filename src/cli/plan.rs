@@ -10,7 +10,7 @@ use super::{
     args::{Cli, FailOn, PlanArgs},
     error::CommandError,
     exit::Exit,
-    open, output,
+    held, open, output,
 };
 use crate::{
     domain::{
@@ -58,7 +58,9 @@ async fn make(
     let mut sources = open::scans(settings).await?;
     let book = open::rulebook(settings, reading.simulation());
     let buckets = reading.buckets().await?;
-    Ok(make_plan(&book, &mut sources, &buckets, &reading.history(), clock.read(), rule).await?)
+    let now = clock.read();
+    let covered = held::covered(settings, reading, &book, &buckets, now).await?;
+    Ok(make_plan(&book, &mut sources, (&buckets, &covered), &reading.history(), now, rule).await?)
 }
 
 fn exit(planned: &Planned, fail_on: &[FailOn]) -> Exit {
@@ -93,7 +95,7 @@ pub fn text(plan: &Plan) -> String {
         plan.policy.version,
         plan.policy.digest
     )];
-    let header = ["rule", "does", "dataset", "rows", "with them", "waiting", "overdue", "oldest"];
+    let header = ["rule", "does", "dataset", "rows", "with them", "held", "waiting", "overdue", "oldest"];
     parts.push(output::table(&header, 3, plan.items.iter().filter_map(row).collect()));
     if plan.rows() == 0 {
         parts.push("nothing is due".to_owned());
@@ -153,22 +155,24 @@ const fn what_is_wrong(kind: AnomalyKind) -> &'static str {
 fn row(item: &Item) -> Option<Vec<String>> {
     let count = output::count;
     match item {
-        Item::Separate(item) if item.rows + item.waiting + item.overdue > 0 => Some(vec![
+        Item::Separate(item) if item.rows + item.held + item.waiting + item.overdue > 0 => Some(vec![
             item.rule.to_string(),
             "separate".to_owned(),
             item.dataset.clone(),
             count(item.rows),
             count(item.children.values().sum()),
+            count(item.held),
             count(item.waiting),
             count(item.overdue),
             item.oldest.map_or_else(String::new, |date| date.to_string()),
         ]),
-        Item::Destroy(item) if item.rows + item.waiting + item.overdue > 0 => Some(vec![
+        Item::Destroy(item) if item.rows + item.held + item.waiting + item.overdue > 0 => Some(vec![
             item.rule.to_string(),
             "destroy".to_owned(),
             format!("{} buckets", count(item.buckets)),
             count(item.rows),
             String::new(),
+            count(item.held),
             count(item.waiting),
             count(item.overdue),
             String::new(),

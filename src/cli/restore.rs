@@ -57,15 +57,20 @@ fn target(args: &RestoreArgs) -> Result<(Locator, Vec<u8>), CommandError> {
     if let Some(subject) = &args.subject {
         return Ok((Locator::Subject, locator(&[text(subject)])));
     }
-    let key = args.key.as_deref().unwrap_or_default();
+    Ok((Locator::Key, key_locator(args.key.as_deref().unwrap_or_default())?))
+}
+
+/// A key as records are located by it; a composite one is a JSON array.
+pub fn key_locator(key: &str) -> Result<Vec<u8>, CommandError> {
+    let text = |text: &str| Cell::Text(text.as_bytes().to_vec());
     if !key.starts_with('[') {
-        return Ok((Locator::Key, locator(&[text(key)])));
+        return Ok(locator(&[text(key)]));
     }
     let columns: Vec<serde_json::Value> = serde_json::from_str(key)
         .map_err(|error| CommandError::new(Exit::Usage, format!("--key is not a JSON array: {error}")))?;
     let cells: Vec<Cell> =
         columns.iter().map(|column| column.as_str().map_or_else(|| text(&column.to_string()), text)).collect();
-    Ok((Locator::Key, locator(&cells)))
+    Ok(locator(&cells))
 }
 
 #[derive(Serialize)]

@@ -7,7 +7,7 @@ use super::{
     args::{Cli, Format, FormatArgs},
     error::CommandError,
     exit::Exit,
-    open, output,
+    held, open, output,
 };
 use crate::{
     daemon::{self, Owed, Published},
@@ -19,7 +19,7 @@ use crate::{
         schedule::Planner,
         verdict::Verdict,
     },
-    flow::rulebook::Rulebook,
+    flow::{hold::Covered, rulebook::Rulebook},
     settings::Settings,
 };
 
@@ -37,6 +37,7 @@ struct Status {
     next_cycle: Option<DateTime<Utc>>,
     last_run: Option<LastRun>,
     open: OpenIntents,
+    holds: HoldState,
     vault: Vec<RuleState>,
     ledger: Option<LedgerState>,
 }
@@ -74,6 +75,14 @@ struct OpenIntents {
     wipes: usize,
 }
 
+/// Holds in force.
+#[derive(Debug, Serialize)]
+struct HoldState {
+    in_force: usize,
+    /// Of them, those whose day of review has come.
+    review_due: usize,
+}
+
 /// What the vault holds of one rule.
 #[derive(Debug, Serialize)]
 struct RuleState {
@@ -83,6 +92,8 @@ struct RuleState {
     bytes: u64,
     due: u64,
     overdue: u64,
+    /// Of those due, records that a hold keeps; never overdue.
+    held: u64,
     /// Records that become due within the next 30 days.
     due_in_30_days: u64,
     next_due: Option<DateTime<Utc>>,
@@ -102,6 +113,7 @@ pub async fn status(cli: &Cli, args: &FormatArgs) -> Result<Exit, CommandError> 
     let history = reading.history();
     let book = open::rulebook(&settings, reading.simulation());
     let buckets = reading.buckets().await?;
+    let covered = held::covered(&settings, &mut reading, &book, &buckets, now).await?;
     let status = Status {
         now: open::local(now, &settings),
         initialised: reading.ledger.is_some(),
@@ -117,7 +129,8 @@ pub async fn status(cli: &Cli, args: &FormatArgs) -> Result<Exit, CommandError> 
             destructions: history.open_destructions.len(),
             wipes: history.open_wipes.len(),
         },
-        vault: rules(&book, &buckets, now),
+        holds: holds(&book, &history, now),
+        vault: rules(&book, &covered, &buckets, now),
         ledger: reading.ledger.as_ref().map(|ledger| LedgerState {
             entries: ledger.head.size,
             root: ledger.head.root,
@@ -167,7 +180,13 @@ fn last_run(history: &History) -> Option<LastRun> {
     })
 }
 
-fn rules(book: &Rulebook<'_>, buckets: &[BucketFacts], now: DateTime<Utc>) -> Vec<RuleState> {
+fn holds(book: &Rulebook<'_>, history: &History, now: DateTime<Utc>) -> HoldState {
+    let today = book.calendar.date_of(now);
+    let review_due = history.holds.values().filter(|hold| hold.review <= today).count();
+    HoldState { in_force: history.holds.len(), review_due }
+}
+
+fn rules(book: &Rulebook<'_>, covered: &Covered, buckets: &[BucketFacts], now: DateTime<Utc>) -> Vec<RuleState> {
     let soon = now + chrono::TimeDelta::days(30);
     let of_rule = |rule: &crate::domain::policy::Rule| {
         let id = rule.id.clone();
@@ -178,21 +197,26 @@ fn rules(book: &Rulebook<'_>, buckets: &[BucketFacts], now: DateTime<Utc>) -> Ve
             bytes: 0,
             due: 0,
             overdue: 0,
+            held: 0,
             due_in_30_days: 0,
             next_due: None,
         };
-        for facts in buckets.iter().filter(|facts| facts.bucket.rule == rule.id) {
+        for facts in buckets.iter().filter(|facts| facts.bucket.policy_rule() == rule.id) {
             let term = book.calendar.term(rule, facts.bucket.date);
+            let term = covered.holds.term(&book.calendar, &facts.bucket, term);
+            let whole = if covered.holds.keep(&facts.bucket) { facts.records } else { 0 };
+            let held = covered.in_buckets.get(&facts.bucket).copied().unwrap_or(whole);
             state.buckets += 1;
             state.records += facts.records;
             state.bytes += facts.bytes;
             if term.is_due(now) {
                 state.due += facts.records;
+                state.held += held;
             } else {
                 state.due_in_30_days += if term.due <= soon { facts.records } else { 0 };
                 state.next_due = Some(state.next_due.map_or(term.due, |next| next.min(term.due)));
             }
-            state.overdue += if term.is_overdue(now) { facts.records } else { 0 };
+            state.overdue += if term.is_overdue(now) { facts.records - held } else { 0 };
         }
         state
     };
@@ -231,12 +255,17 @@ fn text(status: &Status, settings: &Settings) -> String {
             open.separations, open.restorations, open.destructions, open.wipes
         )
     });
+    if status.holds.in_force > 0 {
+        let (holds, due) = (output::plural(status.holds.in_force as u64, "hold"), status.holds.review_due);
+        let due = if due > 0 { format!("; {due} to be reviewed: `retentiond hold list`") } else { String::new() };
+        lines.push(format!("held       {holds} in force{due}"));
+    }
     if let Some(ledger) = &status.ledger {
         lines.push(format!("ledger     {} entries, root {}", output::count(ledger.entries), ledger.root));
     }
-    let header = ["in the vault", "next due", "buckets", "records", "due", "overdue", "due in 30 days"];
+    let header = ["in the vault", "next due", "buckets", "records", "due", "held", "overdue", "due in 30 days"];
     let rows = status.vault.iter().map(|rule| {
-        let numbers = [rule.buckets, rule.records, rule.due, rule.overdue, rule.due_in_30_days];
+        let numbers = [rule.buckets, rule.records, rule.due, rule.held, rule.overdue, rule.due_in_30_days];
         let next = rule.next_due.map_or_else(String::new, |due| open::local(due, settings));
         [rule.rule.to_string(), next].into_iter().chain(numbers.map(output::count)).collect()
     });

@@ -4,7 +4,7 @@
 
 use crate::{
     adapters::{clock::AnyClock, ledger, metrics::Survey},
-    cli::{error::CommandError, open},
+    cli::{error::CommandError, held, open},
     domain::{backlog::backlog, ledger::totals::Totals},
     flow::plan::plan,
     ports::{Clock, Failure},
@@ -17,10 +17,11 @@ pub async fn survey(settings: &Settings, clock: AnyClock) -> Result<Survey, Comm
     let mut reading = open::reading(settings).await?;
     let buckets = reading.buckets().await?;
     let book = open::rulebook(settings, reading.simulation());
+    let at = clock.read();
+    let covered = held::covered(settings, &mut reading, &book, &buckets, at).await?;
     reading.close().await?;
     let mut sources = open::scans(settings).await?;
-    let at = clock.read();
-    let planned = plan(&book, &mut sources, &buckets, &ledger.history, at, None).await?;
+    let planned = plan(&book, &mut sources, (&buckets, &covered), &ledger.history, at, None).await?;
     let mut up: std::collections::BTreeMap<_, _> =
         settings.deployment.sources.iter().map(|source| (source.name.clone(), true)).collect();
     for failed in planned.failed.iter().filter(|failed| matches!(failed.failure, Failure::Unreachable(_))) {

@@ -104,14 +104,15 @@ pub fn backlog(
         backlog.waiting += item.waiting;
         backlog.overdue += item.overdue;
         let Some(rule) = policy.rule(&item.rule).filter(|_| item.overdue > 0) else { continue };
-        let of_rule = buckets.iter().filter(|facts| facts.bucket.rule == item.rule);
+        let of_rule = buckets.iter().filter(|facts| facts.bucket.policy_rule() == item.rule);
         let latest = of_rule.map(|facts| calendar.term(rule, facts.bucket.date).latest);
         if let Some(since) = latest.filter(|latest| *latest < now).min() {
             backlog.overdue_from(since);
         }
     }
     for facts in buckets {
-        if let Some((rule, backlog)) = policy.rule(&facts.bucket.rule).zip(rules.get_mut(&facts.bucket.rule)) {
+        let id = facts.bucket.policy_rule();
+        if let Some((rule, backlog)) = policy.rule(&id).zip(rules.get_mut(&id)) {
             backlog.add_vault(calendar, rule, facts, now);
         }
     }

@@ -24,7 +24,10 @@ pub struct Census {
     pub shared: BTreeMap<String, u64>,
     /// Roots that would move and that another dataset keeps longer.
     pub outlived: u64,
-    /// Of `rows`, those past their latest.
+    /// Roots that would be separated now, or would be if they were not frozen,
+    /// and that a hold covers.
+    pub held: u64,
+    /// Of `rows`, those past their latest that no hold covers.
     pub overdue: u64,
     /// The oldest event among `rows`.
     pub oldest: Option<DateTime<Utc>>,

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     calendar::{Calendar, Term},
+    hold::{Clearance, Holds},
     id::{BucketId, OperationId, RuleId},
     policy::Policy,
     verdict::Finding,
@@ -45,19 +46,31 @@ pub enum KeepReason {
     NotDue(Term),
     /// The undo window after its separation is not over.
     CoolingOff { until: DateTime<Utc>, term: Term },
+    /// A hold keeps it, or a record in it.
+    Held(Term),
     /// Its rule is not in the policy in force: a person must decide.
     RuleUnknown,
 }
 
-/// Decides one bucket under the policy in force.
+/// Decides one bucket under the policy and the holds in force. Holds on single
+/// records are none of its business: an order needs a `Clearance` for them.
 #[must_use]
-pub fn decide(policy: &Policy, calendar: &Calendar<'_>, facts: &BucketFacts, now: DateTime<Utc>) -> Decision {
-    let Some(rule) = policy.rule(&facts.bucket.rule) else {
+pub fn decide(
+    policy: &Policy,
+    calendar: &Calendar<'_>,
+    holds: &Holds,
+    facts: &BucketFacts,
+    now: DateTime<Utc>,
+) -> Decision {
+    let Some(rule) = policy.rule(&facts.bucket.policy_rule()) else {
         return Decision::Keep(KeepReason::RuleUnknown);
     };
-    let term = calendar.term(rule, facts.bucket.date);
+    let term = holds.term(calendar, &facts.bucket, calendar.term(rule, facts.bucket.date));
     if now < term.due {
         return Decision::Keep(KeepReason::NotDue(term));
+    }
+    if holds.keep(&facts.bucket) {
+        return Decision::Keep(KeepReason::Held(term));
     }
     let until = facts.sealed_last + policy.cooling_off.0;
     if now < until {
@@ -70,6 +83,7 @@ pub fn decide(policy: &Policy, calendar: &Calendar<'_>, facts: &BucketFacts, now
 #[derive(Debug)]
 pub struct Order {
     id: OperationId,
+    /// As the buckets have it: a rule of the policy, or `rule+hold`.
     rule: RuleId,
     buckets: Vec<(BucketFacts, Term)>,
 }
@@ -84,18 +98,21 @@ pub struct NotPermitted {
 
 impl Order {
     /// Decides every bucket anew and permits their destruction only if each one
-    /// may be destroyed now.
+    /// may be destroyed now and was searched for held records.
     pub fn issue(
         id: OperationId,
         rule: &RuleId,
-        policy: &Policy,
-        calendar: &Calendar<'_>,
+        (policy, calendar): (&Policy, &Calendar<'_>),
+        (holds, clearance): (&Holds, &Clearance),
         buckets: Vec<BucketFacts>,
         now: DateTime<Utc>,
     ) -> Result<Self, NotPermitted> {
         let mut permitted = Vec::with_capacity(buckets.len());
         for facts in buckets {
-            match decide(policy, calendar, &facts, now) {
+            match decide(policy, calendar, holds, &facts, now) {
+                Decision::Destroy(term) if !clearance.has(&facts.bucket) => {
+                    return Err(NotPermitted { bucket: facts.bucket, reason: KeepReason::Held(term) });
+                }
                 Decision::Destroy(term) if facts.bucket.rule == *rule => permitted.push((facts, term)),
                 Decision::Destroy(_) => {
                     return Err(NotPermitted { bucket: facts.bucket, reason: KeepReason::RuleUnknown });
@@ -166,7 +183,7 @@ mod tests {
     }
 
     fn decided(policy: &Policy, facts: &BucketFacts, now: &str) -> Decision {
-        decide(policy, &Calendar::new(policy, &Holidays::default()), facts, at(now))
+        decide(policy, &Calendar::new(policy, &Holidays::default()), &Holds::default(), facts, at(now))
     }
 
     #[test]
@@ -195,7 +212,10 @@ mod tests {
     fn issued(buckets: Vec<BucketFacts>, now: &str) -> Result<Order, NotPermitted> {
         let (policy, holidays) = (policy(), Holidays::default());
         let calendar = Calendar::new(&policy, &holidays);
-        Order::issue("o".into(), &"member".into(), &policy, &calendar, buckets, at(now))
+        let mut clearance = Clearance::default();
+        buckets.iter().for_each(|facts| clearance.note(&facts.bucket, 0));
+        let searched = (&Holds::default(), &clearance);
+        Order::issue("o".into(), &"member".into(), (&policy, &calendar), searched, buckets, at(now))
     }
 
     #[test]

@@ -59,6 +59,10 @@ name!(
     /// One destruction or restoration; a UUIDv7.
     OperationId
 );
+name!(
+    /// A hold on destruction; a UUIDv7.
+    HoldId
+);
 
 /// A SHA-256 digest, written `sha256:<hex>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,11 +108,40 @@ impl FromStr for Digest {
 }
 
 /// Records that become due together: one rule, one event date, one data key.
+///
+/// Records that a hold keeps past their due lie in a bucket of that hold. It is
+/// written into the rule's name, as `rule+hold`, so that whoever does not know of
+/// holds finds no such rule in the policy, and keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BucketId {
+    /// A rule of the policy, or `rule+hold`; see `policy_rule`.
     pub rule: RuleId,
     /// The event's date in the policy's time zone.
     pub date: NaiveDate,
+}
+
+/// Stands in no rule's name.
+const HOLD_MARK: char = '+';
+
+impl BucketId {
+    /// The bucket of a rule, or the one in which a hold keeps its records.
+    #[must_use]
+    pub fn of(rule: &RuleId, hold: Option<&HoldId>, date: NaiveDate) -> Self {
+        let rule = hold.map_or_else(|| rule.clone(), |hold| RuleId(format!("{rule}{HOLD_MARK}{hold}")));
+        Self { rule, date }
+    }
+
+    /// The rule of the policy under which its records are kept.
+    #[must_use]
+    pub fn policy_rule(&self) -> RuleId {
+        RuleId::from(self.rule.0.split_once(HOLD_MARK).map_or(self.rule.as_str(), |(rule, _)| rule))
+    }
+
+    /// The hold that keeps, or kept, its records apart.
+    #[must_use]
+    pub fn hold(&self) -> Option<HoldId> {
+        self.rule.0.split_once(HOLD_MARK).map(|(_, hold)| HoldId::from(hold))
+    }
 }
 
 impl fmt::Display for BucketId {

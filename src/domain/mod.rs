@@ -15,6 +15,7 @@ pub mod event;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod guard;
+pub mod hold;
 pub mod holiday;
 pub mod horizon;
 pub mod id;

@@ -15,7 +15,8 @@ use super::{
     deployment::{Dataset, Guards},
     destroy::{BucketFacts, Decision, KeepReason, decide},
     guard::{self, Hit},
-    id::{Digest, EventName, RuleId, SourceName},
+    hold::Holds,
+    id::{BucketId, Digest, EventName, RuleId, SourceName},
     policy::Policy,
     selection::Bounds,
 };
@@ -68,6 +69,8 @@ pub struct Separation {
     /// Rows that another rule has too and keeps longer: they move by that one.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub outlived: u64,
+    /// Records that a hold covers: frozen ones, which are not among `rows`, and
+    /// ones that move and stay held in the vault.
     pub held: u64,
     pub waiting: u64,
     pub overdue: u64,
@@ -83,6 +86,7 @@ pub struct Destruction {
     pub rule: RuleId,
     pub buckets: u64,
     pub rows: u64,
+    /// Due rows that a hold keeps; never overdue.
     pub held: u64,
     /// Due rows whose cooling-off is not over, or whose rule the policy no
     /// longer has.
@@ -117,6 +121,9 @@ pub struct Frame<'a> {
     pub now: DateTime<Utc>,
     pub simulation: bool,
     pub rule: Option<&'a RuleId>,
+    pub holds: &'a Holds,
+    /// Held records in buckets that are due, where they were looked up.
+    pub held: &'a BTreeMap<BucketId, u64>,
 }
 
 /// Makes the plan. `earlier` gives the rows that a rule separated in its
@@ -158,8 +165,7 @@ fn separation(frame: &Frame<'_>, facts: &DatasetFacts<'_>) -> Separation {
         unlinked: some(&facts.census.unlinked),
         shared: some(&facts.census.shared),
         outlived: facts.census.outlived,
-        // Holds cannot be placed by this version, so that none can stand in the way.
-        held: 0,
+        held: facts.census.held,
         waiting: facts.census.waiting,
         overdue: facts.census.overdue,
         cutoff: facts.bounds.due_before,
@@ -181,35 +187,52 @@ const fn is_zero(rows: &u64) -> bool {
 /// One item per rule of the policy, and one per rule that only the vault knows.
 fn destructions(frame: &Frame<'_>, buckets: &[BucketFacts], wanted: impl Fn(&RuleId) -> bool) -> Vec<Destruction> {
     let mut by_rule: Vec<Destruction> = Vec::new();
-    let rules = frame.policy.rules.iter().map(|rule| &rule.id).chain(buckets.iter().map(|facts| &facts.bucket.rule));
-    for rule in rules {
-        if wanted(rule) && !by_rule.iter().any(|item| item.rule == *rule) {
-            by_rule.push(Destruction { rule: rule.clone(), buckets: 0, rows: 0, held: 0, waiting: 0, overdue: 0 });
+    let of_policy = frame.policy.rules.iter().map(|rule| rule.id.clone());
+    for rule in of_policy.chain(buckets.iter().map(|facts| facts.bucket.policy_rule())) {
+        if wanted(&rule) && !by_rule.iter().any(|item| item.rule == rule) {
+            by_rule.push(Destruction { rule, buckets: 0, rows: 0, held: 0, waiting: 0, overdue: 0 });
         }
     }
     for facts in buckets {
-        let Some(item) = by_rule.iter_mut().find(|item| item.rule == facts.bucket.rule) else { continue };
-        let term = match decide(frame.policy, frame.calendar, facts, frame.now) {
+        let rule = facts.bucket.policy_rule();
+        if let Some(item) = by_rule.iter_mut().find(|item| item.rule == rule) {
+            item.count(frame, facts);
+        }
+    }
+    by_rule
+}
+
+impl Destruction {
+    fn count(&mut self, frame: &Frame<'_>, facts: &BucketFacts) {
+        let held = frame.held.get(&facts.bucket).copied().unwrap_or(0).min(facts.records);
+        let free = facts.records - held;
+        let term = match decide(frame.policy, frame.calendar, frame.holds, facts, frame.now) {
             Decision::Destroy(term) => {
-                item.buckets += 1;
-                item.rows += facts.records;
+                // A bucket that is held record by record to the last stays as it is.
+                self.buckets += u64::from(free > 0 || facts.records == 0);
+                self.rows += free;
+                self.held += held;
                 Some(term)
             }
+            Decision::Keep(KeepReason::Held(_)) => {
+                self.held += facts.records;
+                None
+            }
             Decision::Keep(KeepReason::CoolingOff { term, .. }) => {
-                item.waiting += facts.records;
+                self.waiting += free;
+                self.held += held;
                 Some(term)
             }
             Decision::Keep(KeepReason::RuleUnknown) => {
-                item.waiting += facts.records;
+                self.waiting += facts.records;
                 None
             }
             Decision::Keep(KeepReason::NotDue(_)) => None,
         };
         if term.is_some_and(|term| frame.now > term.latest) {
-            item.overdue += facts.records;
+            self.overdue += free;
         }
     }
-    by_rule
 }
 
 fn guard_hits(

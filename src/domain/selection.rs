@@ -8,6 +8,7 @@ use super::{
     calendar::Calendar,
     deployment::Dataset,
     event::Reading,
+    hold::Held,
     id::{BucketId, EventName},
     policy::Rule,
 };
@@ -56,6 +57,8 @@ pub struct Scope<'a> {
     pub event: &'a EventName,
     /// The policy's zone, for naive values.
     pub zone: Tz,
+    /// What holds cover of the dataset: frozen records do not move.
+    pub held: &'a Held,
     /// Datasets of the same source with the scopes they run under, so that a
     /// census can tell a row that waits from one whose children move first.
     pub others: &'a [(&'a Dataset, Scope<'a>)],
@@ -113,6 +116,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         fixture::{at, bucket, date, policy},
+        hold::UNHELD,
         holiday::Holidays,
         policy::Policy,
     };
@@ -172,7 +176,8 @@ mod tests {
         let rule = policy.rule(&"member".into()).unwrap();
         let bounds = Bounds::of(&Calendar::new(&policy, &holidays), rule, date("2000-01-01"), at(NOW));
         let zone = policy.timezone;
-        let scope = Scope { bounds, separate_on: &rule.separate_on, event: &rule.event, zone, others: &[] };
+        let (separate_on, event) = (rule.separate_on.as_slice(), &rule.event);
+        let scope = Scope { bounds, separate_on, event, zone, held: &UNHELD, others: &[] };
         let idle = scope.idle();
         assert!(idle.separate_on.is_empty());
         assert_eq!(idle.bounds.due_before, bounds.not_before);

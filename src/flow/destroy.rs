@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::{custody::Custody, rulebook::Rulebook, seal};
+use super::{custody::Custody, hold, rulebook::Rulebook, seal};
 use crate::{
     domain::{
         destroy::{BucketFacts, Decision, KeysGone, Order, decide},
-        id::{Digest, RuleId},
+        hold::{Clearance, Holds},
+        id::{BucketId, Digest, RuleId},
         ledger::event::{DestroyIntent, DestroyOutcome, DestroyResult, Event},
         segment::{Header, Sealed},
         verdict::Finding,
@@ -62,45 +63,89 @@ pub async fn destroy<V: Vault, K: Keyring, L: Ledger>(
     destroyed: &mut Destroyed,
 ) -> Result<(), Failure> {
     let planned: BTreeMap<_, _> = planned.iter().map(|facts| (&facts.bucket, facts)).collect();
-    let permitted = |facts: &BucketFacts| {
-        let as_planned = facts.bucket.rule == *rule && planned.get(&facts.bucket) == Some(&facts);
-        as_planned && matches!(decide(book.policy, &book.calendar, facts, now), Decision::Destroy(_))
-    };
+    let holds = hold::in_force(custody)?;
+    let of_rule = |facts: &BucketFacts| facts.bucket.policy_rule() == *rule;
+    let permitted =
+        |facts: &BucketFacts| matches!(decide(book.policy, &book.calendar, &holds, facts, now), Decision::Destroy(_));
     let in_vault = custody.vault.buckets().await?;
-    let mut victims: Vec<BucketFacts> = idle(book, custody, rule, now, &in_vault);
-    victims.extend(in_vault.into_iter().filter(permitted));
-    for set in victims.chunks(BUCKETS_MAX) {
-        let id = custody.next_operation();
-        // The clock is read again: what was due when planned must be due now.
-        let order = Order::issue(id, rule, book.policy, &book.calendar, set.to_vec(), clock.read())
-            .map_err(|error| Failure::Rule(error.to_string()))?;
-        let holidays = book.policy.rule(rule).map(|rule| book.calendar.holidays_of(rule)).transpose();
-        let holidays = holidays.map_err(|error| Failure::StateUnknown(error.to_string()))?.flatten();
-        let intent = announce(custody, &order, holidays).await?;
-        let outcome = carry_out(custody, clock, order, &intent, Seen::default()).await?;
-        destroyed.rows += outcome.records;
-        destroyed.buckets += outcome.buckets;
-        for (table, rows) in outcome.children {
-            *destroyed.children.entry(table).or_default() += rows;
+    let idle = idle(custody, &in_vault).into_iter().filter(of_rule).filter(permitted);
+    let mut victims: Vec<BucketFacts> = idle.collect();
+    let as_planned = |facts: &BucketFacts| of_rule(facts) && planned.get(&facts.bucket) == Some(&facts);
+    victims.extend(in_vault.into_iter().filter(as_planned).filter(permitted));
+    let (victims, clearance) = without_held(book, custody, &holds, victims).await?;
+    let holidays = book.policy.rule(rule).map(|rule| book.calendar.holidays_of(rule)).transpose();
+    let holidays = holidays.map_err(|error| Failure::StateUnknown(error.to_string()))?.flatten();
+    // A bucket of a lifted hold is destroyed like any other, by an order of its own.
+    for compartment in victims.chunk_by(|one, next| one.bucket.rule == next.bucket.rule) {
+        for set in compartment.chunks(BUCKETS_MAX) {
+            let (id, rule) = (custody.next_operation(), &set[0].bucket.rule);
+            let policy = (book.policy, &book.calendar);
+            // The clock is read again: what was due when planned must be due now.
+            let order = Order::issue(id, rule, policy, (&holds, &clearance), set.to_vec(), clock.read())
+                .map_err(|error| Failure::Rule(error.to_string()))?;
+            let intent = announce(custody, &order, holidays).await?;
+            destroyed.count(carry_out(custody, clock, order, &intent, Seen::default()).await?);
         }
-        destroyed.finding.absorb(outcome.finding);
     }
     Ok(())
 }
 
-/// Due buckets that have a key and no segment: everything in them was restored,
-/// or never stored. Old copies of the vault may still hold their ciphertext.
-fn idle<V, K: Keyring, L>(
+impl Destroyed {
+    fn count(&mut self, outcome: DestroyOutcome) {
+        self.rows += outcome.records;
+        self.buckets += outcome.buckets;
+        for (table, rows) in outcome.children {
+            *self.children.entry(table).or_default() += rows;
+        }
+        self.finding.absorb(outcome.finding);
+    }
+}
+
+/// The same buckets without the records that holds cover: those are sealed apart
+/// first, and a bucket that is held to the last record stays. What is left was
+/// searched once more and is cleared, in order.
+async fn without_held<V: Vault, K: Keyring, L: Ledger>(
     book: &Rulebook<'_>,
-    custody: &Custody<V, K, L>,
-    rule: &RuleId,
-    now: DateTime<Utc>,
-    in_vault: &[BucketFacts],
-) -> Vec<BucketFacts> {
+    custody: &mut Custody<V, K, L>,
+    holds: &Holds,
+    mut victims: Vec<BucketFacts>,
+) -> Result<(Vec<BucketFacts>, Clearance), Failure> {
+    let held = held_in(custody, holds, &victims).await?;
+    victims.retain(|facts| held.get(&facts.bucket).is_none_or(|records| *records < facts.records));
+    for bucket in victims.iter().map(|facts| &facts.bucket).filter(|bucket| held.contains_key(bucket)) {
+        hold::set_aside(book, custody, holds, bucket).await?;
+    }
+    if !held.is_empty() {
+        let in_vault = custody.vault.buckets().await?;
+        for facts in victims.iter_mut().filter(|facts| held.contains_key(&facts.bucket)) {
+            let now = in_vault.iter().find(|now| now.bucket == facts.bucket).cloned();
+            *facts = now.unwrap_or_else(|| BucketFacts::erased(facts.bucket.clone()));
+        }
+    }
+    let left = held_in(custody, holds, &victims).await?;
+    let mut clearance = Clearance::default();
+    for facts in &victims {
+        clearance.note(&facts.bucket, left.get(&facts.bucket).copied().unwrap_or(0));
+    }
+    victims.sort_by(|one, other| one.bucket.cmp(&other.bucket));
+    Ok((victims, clearance))
+}
+
+async fn held_in<V: Vault, K: Keyring, L>(
+    custody: &mut Custody<V, K, L>,
+    holds: &Holds,
+    buckets: &[BucketFacts],
+) -> Result<BTreeMap<BucketId, u64>, Failure> {
+    let ids: Vec<&BucketId> = buckets.iter().map(|facts| &facts.bucket).collect();
+    hold::held_records(&mut custody.vault, &custody.keyring, holds, &ids).await
+}
+
+/// Buckets that have a key and no segment: everything in them was restored,
+/// or never stored. Old copies of the vault may still hold their ciphertext.
+fn idle<V, K: Keyring, L>(custody: &Custody<V, K, L>, in_vault: &[BucketFacts]) -> Vec<BucketFacts> {
     let in_vault: BTreeSet<_> = in_vault.iter().map(|facts| &facts.bucket).collect();
     let keys = custody.keyring.buckets().into_iter();
-    let idle = keys.filter(|bucket| bucket.rule == *rule && !in_vault.contains(bucket)).map(BucketFacts::erased);
-    idle.filter(|facts| matches!(decide(book.policy, &book.calendar, facts, now), Decision::Destroy(_))).collect()
+    keys.filter(|bucket| !in_vault.contains(bucket)).map(BucketFacts::erased).collect()
 }
 
 async fn announce<V: Vault, K: Keyring, L: Ledger>(
@@ -119,9 +164,11 @@ async fn announce<V: Vault, K: Keyring, L: Ledger>(
         }
     }
     let facts = || order.buckets().iter().map(|(facts, _)| facts);
+    let first = order.bucket_ids().next();
     let intent = DestroyIntent {
         operation: order.id().clone(),
-        rule: order.rule().clone(),
+        rule: first.map_or_else(|| order.rule().clone(), BucketId::policy_rule),
+        hold: first.and_then(BucketId::hold),
         dates: facts().map(|facts| facts.bucket.date).collect(),
         segments: facts().map(|facts| facts.segments).sum(),
         records: facts().map(|facts| facts.records).sum(),
@@ -183,6 +230,9 @@ pub async fn carry_out<V: Vault, K: Keyring, L: Ledger>(
         }
         Err(failure) => return Err(failure),
     };
+    if untouched(custody, intent, seen) {
+        still_free(custody, intent, &order).await?;
+    }
     let gone = match custody.keyring.destroy(order) {
         Ok(gone) => gone,
         Err(error @ KeyringError::Write { .. }) if untouched(custody, intent, seen) => {
@@ -215,6 +265,23 @@ pub async fn carry_out<V: Vault, K: Keyring, L: Ledger>(
     let outcome = outcome(intent, &gone, clock.read());
     custody.ledger.append(vec![Event::DestroyOutcome(outcome.clone())])?;
     Ok(outcome)
+}
+
+/// Asks for holds once more, just before the keys go: one may have been placed
+/// since the order was issued.
+async fn still_free<V: Vault, K: Keyring, L: Ledger>(
+    custody: &mut Custody<V, K, L>,
+    intent: &DestroyIntent,
+    order: &Order,
+) -> Result<(), Failure> {
+    let holds = hold::in_force(custody)?;
+    let ids: Vec<&BucketId> = order.bucket_ids().collect();
+    let held = hold::held_records(&mut custody.vault, &custody.keyring, &holds, &ids).await?;
+    let kept = ids.into_iter().find(|id| holds.keep(id) || held.contains_key(id));
+    let Some(bucket) = kept else { return Ok(()) };
+    let reason = format!("a hold was placed on records of bucket {bucket} in the meantime");
+    abandon(custody, intent, &reason)?;
+    Err(Failure::Rule(format!("{reason}; hint: the next cycle seals them apart and destroys the others")))
 }
 
 /// True while the key epoch that the intent would end still lasts.

@@ -15,6 +15,7 @@ use crate::{
     domain::{
         deployment::Dataset,
         destroy::BucketFacts,
+        hold::Holds,
         id::{Digest, RuleId},
     },
     ports::{Failure, Scan},
@@ -110,7 +111,9 @@ async fn due_rows<S: Scan>(
     at: DateTime<Utc>,
     failed: &mut Vec<FailedDataset>,
 ) -> Result<BTreeMap<RuleId, u64>, Failure> {
-    let mut scopes = book.scopes(at)?;
+    // Nobody knows which holds there will be then.
+    let unheld = book.held(&Holds::default());
+    let mut scopes = book.scopes(at, &unheld)?;
     for (_, scope) in &mut scopes {
         scope.separate_on = &[];
     }
@@ -148,7 +151,7 @@ fn due_at(
         let total = |step: usize| totals[step].get(&rule.id).copied().unwrap_or(0);
         let rows = total(step).saturating_sub(before.map_or(0, total));
         let is_now = |due: DateTime<Utc>| due <= at && since.is_none_or(|since| due > since);
-        let of_rule = buckets.iter().filter(|facts| facts.bucket.rule == rule.id);
+        let of_rule = buckets.iter().filter(|facts| facts.bucket.policy_rule() == rule.id);
         let due = of_rule.filter(|facts| is_now(book.calendar.term(rule, facts.bucket.date).due));
         Due { rule: rule.id.clone(), rows, vault: due.map(|facts| facts.records).sum() }
     };

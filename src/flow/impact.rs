@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{
+    hold::Covered,
     plan::{self, FailedDataset},
     rulebook::Rulebook,
     sources::Sources,
@@ -64,8 +65,10 @@ pub async fn impact<S: Scan>(
     now: DateTime<Utc>,
 ) -> Result<Impact, Failure> {
     let history = History::default();
-    let before = plan::plan(old, sources, &[], &history, now, None).await?;
-    let after = plan::plan(new, sources, &[], &history, now, None).await?;
+    // What a policy makes due is counted as if nothing were held.
+    let none = (&[][..], &Covered::default());
+    let before = plan::plan(old, sources, none, &history, now, None).await?;
+    let after = plan::plan(new, sources, none, &history, now, None).await?;
     let mut rows: Vec<Rows> = Vec::new();
     for (item, is_new) in
         before.plan.separations().map(|item| (item, false)).chain(after.plan.separations().map(|item| (item, true)))
@@ -100,7 +103,7 @@ fn is_of(row: &Rows, item: &Separation) -> bool {
 fn sealed(old: &Rulebook<'_>, new: &Rulebook<'_>, buckets: &[BucketFacts], now: DateTime<Utc>) -> Vec<Sealed> {
     let mut by_rule: Vec<Sealed> = Vec::new();
     for facts in buckets {
-        let id = facts.bucket.rule.clone();
+        let id = facts.bucket.policy_rule();
         let due =
             |book: &Rulebook<'_>| book.policy.rule(&id).map(|rule| book.calendar.term(rule, facts.bucket.date).due);
         let (before, after) = (due(old), due(new));

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{
+    hold::Covered,
     rulebook::{Rulebook, with_others},
     sources::Sources,
 };
@@ -40,13 +41,14 @@ pub struct FailedDataset {
 pub async fn plan<S: Scan>(
     book: &Rulebook<'_>,
     sources: &mut Sources<S>,
-    buckets: &[BucketFacts],
+    (buckets, covered): (&[BucketFacts], &Covered),
     history: &History,
     now: DateTime<Utc>,
     only: Option<&RuleId>,
 ) -> Result<Planned, Failure> {
     let runs = |dataset: &Dataset| only.is_none_or(|only| *only == dataset.rule);
-    let mut scopes = book.scopes(now)?;
+    let held = book.held(&covered.holds);
+    let mut scopes = book.scopes(now, &held)?;
     for (dataset, scope) in &mut scopes {
         if !runs(dataset) {
             *scope = scope.idle();
@@ -76,6 +78,8 @@ pub async fn plan<S: Scan>(
         now,
         simulation: book.simulation,
         rule: only,
+        holds: &covered.holds,
+        held: &covered.in_buckets,
     };
     let plan = make(&frame, &facts, buckets, |rule| history.separated_before(rule).collect())
         .map_err(|error| Failure::StateUnknown(error.to_string()))?;

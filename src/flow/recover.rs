@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
+
 use super::{
     custody::Custody,
     destroy::{Seen, abandon, carry_out, untouched},
-    restore,
+    hold, restore,
     rulebook::Rulebook,
     seal,
     sources::Sources,
@@ -17,6 +19,7 @@ use super::{
 use crate::{
     domain::{
         destroy::{BucketFacts, Order},
+        hold::{Clearance, Holds},
         id::{BucketId, RuleId},
         ledger::event::{DestroyIntent, Event, SeparateIntent, SeparateResult},
         segment::Sealed,
@@ -41,6 +44,8 @@ pub async fn recover<S: Source, V: Vault, K: Keyring, L: Ledger>(
     clock: &impl Clock,
 ) -> Result<Recovered, Failure> {
     past_every_ended_epoch(custody)?;
+    hold::in_force(custody)?;
+    hold::close_interrupted(custody)?;
     let mut recovered = Recovered::default();
     for open in custody.ledger.history().open_separations.clone() {
         settle_separation(book, sources, custody, &open.intent).await?;
@@ -82,7 +87,7 @@ async fn compare<V: Vault, K: Keyring, L: Ledger>(custody: &mut Custody<V, K, L>
     let mut in_vault: BTreeMap<RuleId, u64> = BTreeMap::new();
     let buckets = custody.vault.buckets().await?;
     for facts in &buckets {
-        *in_vault.entry(facts.bucket.rule.clone()).or_default() += facts.records;
+        *in_vault.entry(facts.bucket.policy_rule()).or_default() += facts.records;
     }
     let expected = &custody.ledger.history().in_vault;
     let count = |counts: &BTreeMap<RuleId, u64>, rule: &RuleId| counts.get(rule).copied().unwrap_or(0);
@@ -165,6 +170,24 @@ fn mixed(intent: &SeparateIntent) -> Failure {
     ))
 }
 
+/// Holds and what a search for held records found. Where every key is gone
+/// there is nothing left to hold, and the destruction can only be finished.
+async fn searched<V: Vault, K: Keyring, L: Ledger>(
+    custody: &mut Custody<V, K, L>,
+    ids: &[BucketId],
+) -> Result<(Holds, Clearance), Failure> {
+    let mut clearance = Clearance::default();
+    if !ids.iter().any(|id| custody.keyring.holds(id)) {
+        ids.iter().for_each(|id| clearance.note(id, 0));
+        return Ok((Holds::default(), clearance));
+    }
+    let holds = hold::in_force(custody)?;
+    let wanted: Vec<&BucketId> = ids.iter().collect();
+    let held = hold::held_records(&mut custody.vault, &custody.keyring, &holds, &wanted).await?;
+    ids.iter().for_each(|id| clearance.note(id, held.get(id).copied().unwrap_or(0)));
+    Ok((holds, clearance))
+}
+
 async fn settle_destruction<V: Vault, K: Keyring, L: Ledger>(
     book: &Rulebook<'_>,
     custody: &mut Custody<V, K, L>,
@@ -173,15 +196,17 @@ async fn settle_destruction<V: Vault, K: Keyring, L: Ledger>(
     seen: Seen,
 ) -> Result<(), Failure> {
     let ids: Vec<BucketId> =
-        intent.dates.iter().map(|date| BucketId { rule: intent.rule.clone(), date: *date }).collect();
+        intent.dates.iter().map(|date| BucketId::of(&intent.rule, intent.hold.as_ref(), *date)).collect();
+    let (holds, clearance) = searched(custody, &ids).await?;
     let in_vault = custody.vault.buckets().await?;
     let facts = ids.iter().map(|id| {
         let found = in_vault.iter().find(|facts| facts.bucket == *id).cloned();
         found.unwrap_or_else(|| BucketFacts::erased(id.clone()))
     });
     let operation = intent.operation.clone();
-    let now = clock.read();
-    match Order::issue(operation, &intent.rule, book.policy, &book.calendar, facts.collect(), now) {
+    let (now, compartment) = (clock.read(), BucketId::of(&intent.rule, intent.hold.as_ref(), NaiveDate::MIN).rule);
+    let policy = (book.policy, &book.calendar);
+    match Order::issue(operation, &compartment, policy, (&holds, &clearance), facts.collect(), now) {
         Ok(order) => carry_out(custody, clock, order, intent, seen).await.map(drop),
         // Every key is still there: the destruction had not begun, and must not.
         Err(error) if untouched(custody, intent, seen) => {

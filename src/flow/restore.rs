@@ -4,24 +4,17 @@
 mod find;
 mod settle;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::{
-    custody::Custody,
-    rulebook::Rulebook,
-    seal::{self, Opened, Unsealed},
-    sources::Sources,
-};
+use super::{custody::Custody, part::Part, rulebook::Rulebook, sources::Sources};
 use crate::{
     domain::{
         deployment::EventPlace,
         id::{Digest, EventName, RuleId, SourceName},
-        index::{Located, Locator},
+        index::Locator,
         ledger::event::{Event, RestoreIntent, RestoreResult},
-        record,
-        segment::{Header, Sealed},
         selection::Cause,
     },
     ports::{Failure, Keyring, Ledger, Restoration, Source, SourceError, Vault},
@@ -48,15 +41,6 @@ pub struct Restored {
     pub rows: BTreeMap<RuleId, u64>,
     /// Records of the person that are due and stay.
     pub due: u64,
-}
-
-/// Records of one segment that go back.
-#[derive(Debug)]
-struct Match {
-    id: i64,
-    segment: Sealed,
-    opened: Opened,
-    numbers: Vec<u32>,
 }
 
 /// Puts the requested records back, source by source, parents first.
@@ -134,7 +118,7 @@ fn intent<V, K: Keyring, L>(
     custody: &mut Custody<V, K, L>,
     request: &Request<'_>,
     source: &SourceName,
-    matches: &[Match],
+    matches: &[Part],
 ) -> Result<RestoreIntent, Failure> {
     let mut records: BTreeMap<RuleId, u64> = BTreeMap::new();
     let mut keyed = Vec::new();
@@ -170,7 +154,7 @@ async fn put_back<S: Source>(
     book: &Rulebook<'_>,
     sources: &mut Sources<S>,
     source: &SourceName,
-    matches: &[Match],
+    matches: &[Part],
     blank: bool,
 ) -> Result<(), NotBack> {
     let mut restorations = Vec::with_capacity(matches.len());
@@ -187,22 +171,16 @@ async fn put_back<S: Source>(
 /// sealed anew; the old ciphertext goes.
 async fn remove_from_vault<V: Vault, K: Keyring, L>(
     custody: &mut Custody<V, K, L>,
-    matches: &[Match],
+    matches: &[Part],
 ) -> Result<(), Failure> {
     let mut changes = Vec::with_capacity(matches.len());
     for found in matches {
-        changes.push((found.id, found.remainder(&custody.keyring)?));
+        changes.push((found.id, found.rest(&custody.keyring)?.into_iter().collect()));
     }
     Ok(custody.vault.replace(&changes).await?)
 }
 
-impl Match {
-    fn chosen(&self) -> Result<Vec<&[u8]>, Failure> {
-        let records = self.opened.records()?;
-        let missing = || Failure::StateUnknown(format!("a segment of bucket {} has lost records", self.segment.bucket));
-        self.numbers.iter().map(|number| records.get(*number as usize).copied().ok_or_else(missing)).collect()
-    }
-
+impl Part {
     /// The chosen records' rows as they go back. With `blank`, the event that
     /// moved them is undone in their own column; an event in a parent's column is
     /// undone with the parent.
@@ -219,46 +197,5 @@ impl Match {
             Cause::Event(_) | Cause::Due => Vec::new(),
         };
         Ok(Restoration { dataset, tables: &header.tables, rows, blank })
-    }
-
-    /// The segment without the chosen records, or `None` if nothing is left.
-    fn remainder<K: Keyring>(&self, keyring: &K) -> Result<Option<Sealed>, Failure> {
-        let gone: BTreeSet<u32> = self.numbers.iter().copied().collect();
-        let records = self.opened.records()?;
-        let kept = |number: &u32| !gone.contains(number);
-        let numbers: Vec<u32> = (0..records.len() as u32).filter(kept).collect();
-        if numbers.is_empty() {
-            return Ok(None);
-        }
-        let left: Vec<&[u8]> = numbers.iter().map(|number| records[*number as usize]).collect();
-        let mut header: Header = self.opened.header.clone();
-        header.records = left.len() as u64;
-        for table in &mut header.tables {
-            table.rows = 0;
-        }
-        for record in &left {
-            for row in self.opened.rows(record)? {
-                header.tables[row.table].rows += 1;
-            }
-        }
-        let located: Vec<Located> = self.located(&numbers)?;
-        let bucket = self.segment.bucket.clone();
-        let body = record::join(left);
-        let sealed = Unsealed::of(header, body.clone(), located, bucket).seal(keyring)?;
-        // It takes the place of the only copy, so that it must open again first.
-        if *seal::open(keyring, &sealed)?.body != *body {
-            let bucket = &self.segment.bucket;
-            return Err(Failure::StateUnknown(format!("a segment of bucket {bucket} does not open as it was sealed")));
-        }
-        Ok(Some(sealed))
-    }
-
-    /// Index entries of the records that stay, from the old index.
-    fn located(&self, numbers: &[u32]) -> Result<Vec<Located>, Failure> {
-        let malformed =
-            |_| Failure::StateUnknown(format!("a segment of bucket {} has a malformed index", self.segment.bucket));
-        let all = crate::domain::index::read(&self.segment.index, self.segment.records).map_err(malformed)?;
-        let missing = || malformed(crate::domain::index::MalformedIndex);
-        numbers.iter().map(|number| all.get(*number as usize).copied().ok_or_else(missing)).collect()
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     domain::{
         calendar::Calendar,
         deployment::{Dataset, Deployment},
+        hold::{Held, Holds},
         id::{Digest, RuleId, SourceName},
         plan::{OrderCycle, in_order},
         policy::{Policy, Rule},
@@ -52,16 +53,24 @@ impl<'a> Rulebook<'a> {
         Bounds::of(&self.calendar, rule, self.deployment.guards.not_before, now)
     }
 
-    /// Every dataset with the scope that it has by itself; `Scope::others` of
-    /// each is filled in by `with_others`.
-    pub fn scopes(&self, now: DateTime<Utc>) -> Result<Vec<(&'a Dataset, Scope<'a>)>, Failure> {
-        let scope = |dataset: &'a Dataset| {
+    /// What holds cover of every dataset, in the order of the deployment.
+    pub fn held(&self, holds: &Holds) -> Vec<Held> {
+        self.deployment.datasets.iter().map(|dataset| holds.within(dataset)).collect()
+    }
+
+    /// Every dataset with the scope that it has by itself under what is `held`;
+    /// `Scope::others` of each is filled in by `with_others`.
+    pub fn scopes<'s>(&self, now: DateTime<Utc>, held: &'s [Held]) -> Result<Vec<(&'a Dataset, Scope<'s>)>, Failure>
+    where
+        'a: 's,
+    {
+        let scope = |(dataset, held): (&'a Dataset, &'s Held)| {
             let rule = self.rule(&dataset.rule)?;
             let bounds = self.bounds(rule, now);
-            let zone = self.policy.timezone;
-            Ok((dataset, Scope { bounds, separate_on: &rule.separate_on, event: &rule.event, zone, others: &[] }))
+            let (separate_on, event, zone) = (rule.separate_on.as_slice(), &rule.event, self.policy.timezone);
+            Ok((dataset, Scope { bounds, separate_on, event, zone, held, others: &[] }))
         };
-        self.deployment.datasets.iter().map(scope).collect()
+        self.deployment.datasets.iter().zip(held).map(scope).collect()
     }
 }
 

@@ -14,9 +14,10 @@ use super::{
     clock::doubt,
     custody::Custody,
     destroy::{self, Destroyed},
+    hold::{self, Covered},
     plan::{self, FailedDataset},
     recover, residue,
-    rulebook::{Rulebook, with_others},
+    rulebook::Rulebook,
     separate::{self, Moved},
     sources::Sources,
     wipe::{self, Touched},
@@ -69,7 +70,9 @@ pub async fn run<S: Source, V: Vault, K: Keyring, L: Ledger>(
     let at = instructions.reviewed.map_or(now, |plan| plan.now.to_utc());
     let buckets = custody.vault.buckets().await?;
     let rule = instructions.reviewed.map_or(instructions.rule, |plan| plan.rule.as_ref());
-    let planned = plan::plan(book, sources, &buckets, custody.ledger.history(), at, rule).await?;
+    let holds = hold::in_force(custody)?;
+    let covered = Covered::survey(book, (&mut custody.vault, &custody.keyring), holds, &buckets, at).await?;
+    let planned = plan::plan(book, sources, (&buckets, &covered), custody.ledger.history(), at, rule).await?;
     refuse::plan(book, custody, instructions, &planned.plan, now)?;
     let mut cycle = Cycle::start(book, custody, instructions, planned.plan, buckets)?;
     for failed in planned.failed {
@@ -138,7 +141,6 @@ impl<'a> Cycle<'a> {
     ) -> Result<(), Failure> {
         let book = self.book;
         let ordered = book.datasets_in_order().map_err(|error| Failure::StateUnknown(error.to_string()))?;
-        let scopes = book.scopes(self.at)?;
         for dataset in ordered {
             let Some(planned) = self.planned(dataset) else { continue };
             let rows = planned.rows;
@@ -146,8 +148,7 @@ impl<'a> Cycle<'a> {
                 continue;
             }
             progress.begin(&format!("separate {}", dataset.table), rows);
-            let scope = with_others(dataset, &scopes)?;
-            let job = separate::Job { book, dataset, scope, rows_max: rows };
+            let job = separate::Job { book, dataset, at: self.at, rows_max: rows };
             let result = self.separate_dataset(&job, planned, sources, custody, clock, progress).await;
             progress.end();
             result?;

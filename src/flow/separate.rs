@@ -9,21 +9,25 @@ use std::{
     ops::ControlFlow,
 };
 
+use chrono::{DateTime, Utc};
+
 use super::{
     custody::Custody,
-    rulebook::Rulebook,
+    hold,
+    rulebook::{Rulebook, with_others},
     seal::{Batchwide, Unsealed, arrange, batch_digest, stored_digest},
 };
 use crate::{
     domain::{
         deployment::Dataset,
+        hold::Held,
         id::{BatchId, BucketId, Digest},
         ledger::event::{Event, SeparateIntent, SeparateResult},
         seal::{CopyDiffers, SealReceipt},
         segment::Sealed,
-        selection::{Cause, Scope, assign},
+        selection::{Bounds, Cause, assign},
     },
-    ports::{Batch, Clock, Failure, Keyring, Ledger, Pace, Progress, Source, SourceError, Turn, Vault},
+    ports::{Batch, Clock, Failure, Keyring, Ledger, Pace, Progress, Source, SourceError, Taken, Turn, Vault},
 };
 
 /// Rows that left a source for the vault.
@@ -44,20 +48,21 @@ impl Moved {
     }
 }
 
-/// What is separated, and within which bounds.
+/// What is separated, and as of when.
 #[derive(Debug)]
 pub struct Job<'a> {
     pub book: &'a Rulebook<'a>,
     pub dataset: &'a Dataset,
-    pub scope: Scope<'a>,
+    /// The instant of the plan.
+    pub at: DateTime<Utc>,
     /// Rows that were planned. What is added to the source meanwhile waits for
     /// the next plan.
     pub rows_max: u64,
 }
 
-/// Moves everything that the job's scope selects. `moved` grows with every batch
-/// that is finished, so that it is right also when a later one fails. Breaks off
-/// between two batches where `pace` says so.
+/// Moves everything of the job's dataset that may move. `moved` grows with every
+/// batch that is finished, so that it is right also when a later one fails. Breaks
+/// off between two batches where `pace` says so.
 pub async fn separate<S, V, K, L>(
     job: &Job<'_>,
     source: &mut S,
@@ -72,17 +77,23 @@ where
     K: Keyring,
     L: Ledger,
 {
-    let events = job.scope.separate_on.iter().cloned().map(Cause::Event);
+    let rule = job.book.rule(&job.dataset.rule)?;
+    let events = rule.separate_on.iter().cloned().map(Cause::Event);
     for cause in events.chain([Cause::Due]) {
         while let Some(limit) = batch_limit(job, moved.rows) {
             let limit = match turn(source, progress).await? {
                 ControlFlow::Continue(rows_max) => limit.min(rows_max),
                 ControlFlow::Break(reason) => return Ok(ControlFlow::Break(reason)),
             };
-            let Some(batch) = source.take(job.dataset, &job.scope, &cause, limit).await? else { break };
+            // A hold that was placed since the last batch takes effect with this one.
+            let held = job.book.held(&hold::in_force(custody)?);
+            let scopes = job.book.scopes(job.at, &held)?;
+            let scope = with_others(job.dataset, &scopes)?;
+            let Some(batch) = source.take(job.dataset, &scope, &cause, limit).await? else { break };
             let last = batch.last;
             let rows = batch.records.len() as u64;
-            let children = move_batch(job, source, custody, clock, &cause, batch).await?;
+            let terms = Terms { cause: &cause, bounds: scope.bounds, held: scope.held };
+            let children = move_batch(job, source, custody, clock, &terms, batch).await?;
             moved.rows += rows;
             for (table, rows) in children {
                 *moved.children.entry(table).or_default() += rows;
@@ -115,13 +126,21 @@ fn batch_limit(job: &Job<'_>, moved: u64) -> Option<u32> {
     (left > 0).then(|| left.min(job.book.deployment.limits.batch_rows))
 }
 
+/// Under what a batch was taken: every record is held against it once more.
+#[derive(Debug, Clone, Copy)]
+struct Terms<'a> {
+    cause: &'a Cause,
+    bounds: Bounds,
+    held: &'a Held,
+}
+
 /// Moves one taken batch, or undoes it.
 async fn move_batch<S, V, K, L>(
     job: &Job<'_>,
     source: &mut S,
     custody: &mut Custody<V, K, L>,
     clock: &impl Clock,
-    cause: &Cause,
+    terms: &Terms<'_>,
     batch: Batch,
 ) -> Result<BTreeMap<String, u64>, Failure>
 where
@@ -131,8 +150,8 @@ where
     L: Ledger,
 {
     let id = custody.next_batch();
-    let common = Batchwide { book: job.book, dataset: job.dataset, batch: &id, cause };
-    let (segments, digest) = match prepare(job, &common, &mut custody.keyring, &batch) {
+    let common = Batchwide { book: job.book, dataset: job.dataset, batch: &id, cause: terms.cause };
+    let (segments, digest) = match prepare(job, terms, &common, &mut custody.keyring, &batch) {
         Ok(prepared) => prepared,
         // Nothing was announced yet, so that undoing the deletion is all there is to do.
         Err(failure) => {
@@ -170,13 +189,20 @@ where
 /// the segments.
 fn prepare<K: Keyring>(
     job: &Job<'_>,
+    terms: &Terms<'_>,
     common: &Batchwide<'_>,
     keyring: &mut K,
     batch: &Batch,
 ) -> Result<(Vec<Unsealed>, Digest), Failure> {
     let rule = job.book.rule(&job.dataset.rule)?;
-    let decide =
-        |record: &crate::ports::Taken| assign(&job.book.calendar, rule, common.cause, &job.scope.bounds, record.event);
+    let frozen = |record: &Taken| terms.held.frozen.covers(&record.key, record.subject.as_deref());
+    if batch.records.iter().any(frozen) {
+        return Err(Failure::Rule(format!(
+            "dataset {}: the source took a record that a hold freezes; the batch is undone",
+            job.dataset.table
+        )));
+    }
+    let decide = |record: &Taken| assign(&job.book.calendar, rule, terms.cause, &terms.bounds, record.event);
     let buckets: Vec<BucketId> = batch
         .records
         .iter()

@@ -5,6 +5,7 @@ use retentiond::{
     domain::{
         deployment::{Child, Dataset, Edge, EventPlace, Events, Mode, VerifyLevel, WipeLevel},
         event::{Column, EventColumn, Format, Reading},
+        hold::UNHELD,
         id::{BatchId, Digest, EventName},
         record::{Row, decode_rows},
         seal::SealReceipt,
@@ -33,7 +34,7 @@ pub fn scope<'a>(
     separate_on: &'a [EventName],
     others: &'a [(&'a Dataset, Scope<'a>)],
 ) -> Scope<'a> {
-    Scope { bounds: bounds(), separate_on, event, zone: chrono_tz::Asia::Seoul, others }
+    Scope { bounds: bounds(), separate_on, event, zone: chrono_tz::Asia::Seoul, held: &UNHELD, others }
 }
 
 pub fn column(name: &str, format: Format) -> EventColumn {

@@ -19,6 +19,7 @@ mod disk;
 mod faults;
 mod guarding;
 mod heartbeats;
+mod holding;
 mod memory_keyring;
 mod memory_ledger;
 mod memory_source;

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use retentiond::{
     domain::{
         destroy::{KeysGone, Order},
-        id::BucketId,
+        hold::Whose,
+        id::{BucketId, Digest, HoldId},
         verdict::Finding,
     },
-    ports::{Keyring, KeyringError},
+    ports::{Keyring, KeyringError, Register},
 };
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -34,6 +35,8 @@ pub struct KeyState {
     pub full: bool,
     /// What goes wrong while a body is sealed.
     pub spoil: Option<fn(&mut Vec<u8>)>,
+    /// The folder of holds.
+    pub register: Register,
 }
 
 /// How a destruction can be none.
@@ -58,6 +61,7 @@ impl Default for KeyState {
             leaves: Leaves::Nothing,
             full: false,
             spoil: None,
+            register: Register::default(),
         }
     }
 }
@@ -205,5 +209,25 @@ impl Keyring for MemoryKeyring {
         })?;
         let finding = disk.keys.borrow().finding.clone();
         Ok(order.keys_gone(finding))
+    }
+
+    fn register(&mut self) -> Result<Register, KeyringError> {
+        self.0.read("keyring.register", past_return, || Ok(self.0.keys.borrow().register.clone()))
+    }
+
+    fn strike(&mut self, hold: &HoldId) -> Result<(), KeyringError> {
+        self.0.write("keyring.strike", failed, || {
+            let lifted = self.0.ledger.borrow().history.lifted.contains_key(hold);
+            assert!(lifted, "hold {hold} is struck before the ledger says that it is lifted");
+            let register = &mut self.0.keys.borrow_mut().register;
+            register.holds.retain(|held| held.id != *hold);
+            register.lifts.retain(|lift| lift.hold != *hold);
+            Ok(())
+        })
+    }
+
+    fn whose(&self, whose: &Whose) -> Result<Digest, KeyringError> {
+        let (Whose::Subject(text) | Whose::Key(text)) = whose;
+        Ok(Digest::of(&[b"register".as_slice(), text.as_bytes()].concat()))
     }
 }

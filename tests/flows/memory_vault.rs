@@ -47,7 +47,7 @@ fn assert_fits_its_header(sealed: &Sealed) {
     let header: Header = serde_json::from_slice(&sealed.header).expect("a header is readable");
     assert_eq!((&header.bucket, &header.batch), (&sealed.bucket, &sealed.batch));
     assert_eq!(header.records, sealed.records);
-    assert_eq!(header.rule, header.bucket.rule);
+    assert_eq!(header.rule, header.bucket.policy_rule());
     assert!(sealed.records > 0, "an empty segment");
 }
 
@@ -161,15 +161,14 @@ impl Vault for MemoryVault {
         })
     }
 
-    async fn replace(&mut self, changes: &[(i64, Option<Sealed>)]) -> Result<(), VaultError> {
+    async fn replace(&mut self, changes: &[(i64, Vec<Sealed>)]) -> Result<(), VaultError> {
         self.0.write("vault.replace", engine, || {
             let mut vault = self.0.vault.borrow_mut();
             for (id, replacement) in changes {
-                self.0.assert_restoration_is_open(*id);
                 let (old, at) = vault.segments.remove(id).expect("only a segment that exists is replaced");
-                if let Some(sealed) = replacement {
+                self.0.assert_replacement_is_announced(*id, &old, replacement);
+                for sealed in replacement {
                     assert_fits_its_header(sealed);
-                    assert_eq!(old.bucket, sealed.bucket, "a replacement belongs to the same bucket");
                     vault.insert(sealed.clone(), at);
                 }
             }

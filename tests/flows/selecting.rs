@@ -7,8 +7,9 @@ use retentiond::domain::{
     census::{Anomaly, AnomalyKind, Census},
     deployment::{Dataset, Edge, EventPlace},
     event::{Column, EventColumn, Reading, interpret},
+    hold::Cover,
     id::EventName,
-    record::Cell,
+    record::{Cell, locator},
     selection::{Bounds, Cause, Scope},
 };
 
@@ -42,8 +43,21 @@ fn happened(reading: Reading, bounds: &Bounds) -> bool {
     matches!(reading, Reading::At(at) if bounds.not_before <= at && at <= bounds.now)
 }
 
+/// True if one of these holds covers the root.
+fn covered(db: &Database, dataset: &Dataset, cover: &Cover, root: &[Cell]) -> bool {
+    let table = db.table(&dataset.table);
+    let locate = |name: &String| root[table.column(name)].clone();
+    let subject = dataset.subject.as_ref().map(|name| locator(&[locate(name)]));
+    cover.covers(&locator(&dataset.key.iter().map(locate).collect::<Vec<_>>()), subject.as_deref())
+}
+
 /// True if the root moves for this cause, once nothing makes it wait.
 pub fn selects(db: &Database, dataset: &Dataset, scope: &Scope<'_>, root: &[Cell], cause: &Cause) -> bool {
+    !covered(db, dataset, &scope.held.frozen, root) && eligible(db, dataset, scope, root, cause)
+}
+
+/// True if the root would move if nothing were frozen.
+fn eligible(db: &Database, dataset: &Dataset, scope: &Scope<'_>, root: &[Cell], cause: &Cause) -> bool {
     let own = reading(db, dataset, root, scope.event, scope);
     let moved = match cause {
         Cause::Due => matches!(own, Reading::At(at) if at < scope.bounds.due_before),
@@ -52,9 +66,12 @@ pub fn selects(db: &Database, dataset: &Dataset, scope: &Scope<'_>, root: &[Cell
     happened(own, &scope.bounds) && moved
 }
 
+fn any_cause(scope: &Scope<'_>, mut what: impl FnMut(&Cause) -> bool) -> bool {
+    scope.separate_on.iter().cloned().map(Cause::Event).chain([Cause::Due]).any(|cause| what(&cause))
+}
+
 fn selected(db: &Database, dataset: &Dataset, scope: &Scope<'_>, root: &[Cell]) -> bool {
-    let causes = scope.separate_on.iter().cloned().map(Cause::Event).chain([Cause::Due]);
-    causes.into_iter().any(|cause| selects(db, dataset, scope, root, &cause))
+    any_cause(scope, |cause| selects(db, dataset, scope, root, cause))
 }
 
 /// Rows that must be gone before the root may move: of `wait` children, and of
@@ -106,16 +123,22 @@ pub fn census(db: &Database, dataset: &Dataset, scope: &Scope<'_>) -> Census {
         if let Some(kind) = anomaly(own, scope) {
             *odd.entry(kind).or_default() += 1;
         }
-        if !selected(db, dataset, scope, root) {
+        if !any_cause(scope, |cause| eligible(db, dataset, scope, root, cause)) {
             continue;
         }
+        let frozen = covered(db, dataset, &scope.held.frozen, root);
         if !way_clears(db, dataset, scope.others, root) {
-            census.waiting += 1;
+            census.waiting += u64::from(!frozen);
+            continue;
+        }
+        let held = covered(db, dataset, &scope.held.any, root);
+        census.held += u64::from(held);
+        if frozen {
             continue;
         }
         let Reading::At(at) = own else { continue };
         census.rows += 1;
-        census.overdue += u64::from(at < scope.bounds.overdue_before);
+        census.overdue += u64::from(!held && at < scope.bounds.overdue_before);
         census.oldest = Some(census.oldest.map_or(at, |oldest| oldest.min(at)));
         for (name, rows) in dataset.tables().into_iter().zip(db.record(dataset, root)).skip(1) {
             *census.children.entry(name.to_owned()).or_default() += rows.len() as u64;

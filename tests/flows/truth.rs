@@ -9,6 +9,7 @@ use retentiond::domain::{
     id::{BatchId, BucketId, OperationId},
     ledger::event::{DestroyResult, Event},
     record::{Cell, split},
+    segment::Sealed,
 };
 
 use super::{
@@ -140,7 +141,7 @@ impl Disk {
             _ => None,
         });
         let buckets = intents
-            .flat_map(|intent| intent.dates.iter().map(|date| BucketId { rule: intent.rule.clone(), date: *date }));
+            .flat_map(|intent| intent.dates.iter().map(|date| BucketId::of(&intent.rule, intent.hold.as_ref(), *date)));
         buckets.collect()
     }
 
@@ -157,18 +158,28 @@ impl Disk {
         assert!(open, "batch {batch} has no open intent");
     }
 
-    pub fn assert_restoration_is_open(&self, segment: i64) {
+    /// Records leave a segment for the source (a restoration is open), or all of
+    /// them stay in the vault (held records are sealed apart).
+    pub fn assert_replacement_is_announced(&self, segment: i64, old: &Sealed, replacement: &[Sealed]) {
         let ledger = self.ledger.borrow();
         let mut segments = ledger.history.open_restores.iter().flat_map(|open| &open.intent.segments);
-        assert!(segments.any(|(id, _)| *id == segment), "segment {segment} is replaced without an intent");
+        if segments.any(|(id, _)| *id == segment) {
+            assert!(replacement.iter().all(|sealed| sealed.bucket == old.bucket), "restored into another bucket");
+            return;
+        }
+        assert!(!ledger.history.open_sealings.is_empty(), "segment {segment} is replaced without an intent");
+        assert_eq!(replacement.iter().map(|sealed| sealed.records).sum::<u64>(), old.records, "records are lost");
+        let same = |sealed: &Sealed| sealed.bucket.policy_rule() == old.bucket.policy_rule();
+        assert!(replacement.iter().all(|sealed| same(sealed) && sealed.bucket.date == old.bucket.date));
     }
 
     pub fn assert_destruction_is_open(&self, order: &Order) {
         let ledger = self.ledger.borrow();
         let open = ledger.history.open_destructions.iter().find(|step| step.open.intent.operation == *order.id());
         let open = open.unwrap_or_else(|| panic!("keys are destroyed without an intent"));
-        let dates = &open.open.intent.dates;
-        assert!(order.bucket_ids().all(|bucket| dates.contains(&bucket.date) && bucket.rule == open.open.intent.rule));
+        let intent = &open.open.intent;
+        let announced = |date| BucketId::of(&intent.rule, intent.hold.as_ref(), date);
+        assert!(order.bucket_ids().all(|bucket| intent.dates.iter().any(|date| announced(*date) == *bucket)));
     }
 
     pub fn assert_keys_on_record_as_gone(&self, operation: &OperationId) {

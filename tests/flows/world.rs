@@ -15,6 +15,7 @@ use retentiond::{
         calendar::Calendar,
         deployment::{Dataset, Deployment, EventPlace},
         event::{Reading, interpret},
+        hold::Holds,
         holiday::Holidays,
         id::{RuleId, RunId, SourceName},
         ledger::event::Event,
@@ -26,15 +27,16 @@ use retentiond::{
     flow::{
         clock::doubt,
         custody::Custody,
+        hold::Covered,
         plan::{Planned, plan},
         recover::{Recovered, recover},
         restore::{Request, Restored, restore},
-        rulebook::{Rulebook, with_others},
+        rulebook::Rulebook,
         run::{Instructions, Report, run},
         separate::{Job, Moved, separate},
         sources::Sources,
     },
-    ports::{Failure, Ledger, Pace, Progress, SourceError, Vault},
+    ports::{Failure, Keyring, Ledger, Pace, Progress, SourceError, Vault},
 };
 
 use super::{
@@ -202,7 +204,10 @@ impl World {
         now_or_never(async {
             let buckets = process.vault.buckets().await?;
             let now = self.disk.now.get();
-            plan(&self.book(), &mut self.sources(), &buckets, process.ledger.history(), now, only).await
+            let holds = Holds::registered(process.ledger.history(), process.keyring.register()?.holds);
+            let ports = (&mut process.vault, &process.keyring);
+            let covered = Covered::survey(&self.book(), ports, holds, &buckets, now).await?;
+            plan(&self.book(), &mut self.sources(), (&buckets, &covered), process.ledger.history(), now, only).await
         })
     }
 
@@ -251,9 +256,8 @@ impl World {
     /// moved.
     pub fn separate_at_most(&self, dataset: usize, rows_max: u64) -> u64 {
         let (mut process, mut sources, book) = (self.process(), self.sources(), self.book());
-        let scopes = book.scopes(self.disk.now.get()).unwrap();
         let dataset = &self.deployment.datasets[dataset];
-        let job = Job { book: &book, dataset, scope: with_others(dataset, &scopes).unwrap(), rows_max };
+        let job = Job { book: &book, dataset, at: self.disk.now.get(), rows_max };
         let (source, mut moved) = (sources.get(&dataset.source).unwrap(), Moved::default());
         let flow = now_or_never(separate(&job, source, &mut process, &self.clock(), &mut Silent, &mut moved)).unwrap();
         assert_eq!(flow, ControlFlow::Continue(()), "nothing stops it");

@@ -33,17 +33,17 @@ use retentiond::{
 use crate::{
     document::{self, case, case_text, document, root, row},
     example::{self, ORIGIN, SIGNING_SEED, policy},
-    plan, policy_digest, story,
+    persons, plan, policy_digest, story,
 };
 
-const TYPES: usize = 19;
+const TYPES: usize = 27;
 
 /// Set by whoever changes the format, to have the files of the example and the
 /// blocks of the document made anew (`cargo test --test format`).
 const WRITE_ANEW: &str = "RETENTIOND_WRITE_EXAMPLE_ANEW";
 
-/// Every type of entry. One that is added has to be added here, to the story and
-/// to the document.
+/// Every type of entry. One that is added has to be added here, to the story or
+/// to `persons`, and to the document.
 const fn kind(event: &Event) -> &'static str {
     match event {
         Event::LedgerOpened { .. } => "ledger.opened",
@@ -65,6 +65,14 @@ const fn kind(event: &Event) -> &'static str {
         Event::Refused { .. } => "refused",
         Event::ManualRecorded(_) => "manual.recorded",
         Event::Heartbeat {} => "heartbeat",
+        Event::HoldPlaced(_) => "hold.placed",
+        Event::HoldLifted { .. } => "hold.lifted",
+        Event::HoldSealing { .. } => "hold.sealing",
+        Event::HoldSealed { .. } => "hold.sealed",
+        Event::PlanApproved { .. } => "plan.approved",
+        Event::RunConfirmed { .. } => "run.confirmed",
+        Event::ReadIntent(_) => "read.intent",
+        Event::ReadOutcome { .. } => "read.outcome",
     }
 }
 
@@ -106,7 +114,10 @@ fn the_document_explains_every_type_and_every_field() {
         row(&document, name);
     }
     let mut kinds = BTreeSet::new();
-    for (entry, line) in entries().iter().zip(lines()) {
+    let beside = persons::entries();
+    let written = beside.iter().map(|entry| line::write(entry).unwrap());
+    let written: Vec<_> = lines().into_iter().chain(written).collect();
+    for (entry, line) in entries().iter().chain(&beside).zip(written) {
         let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&line).unwrap();
         let explained = row(&document, kind(&entry.event));
         assert_eq!(fields["type"], kind(&entry.event));

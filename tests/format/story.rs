@@ -156,6 +156,7 @@ fn destruction() -> Vec<Event> {
     let intent = DestroyIntent {
         operation: DESTRUCTION.into(),
         rule: rule(),
+        hold: None,
         dates: vec![withdrawn()],
         segments: 1,
         records: 1,

@@ -11,6 +11,7 @@ use retentiond::{
     domain::{
         calendar::{Calendar, Counting},
         destroy::{BucketFacts, Order},
+        hold::{Clearance, Holds},
         holiday::Holidays,
         id::BucketId,
         period::{Period, TimeSpan, Unit},
@@ -114,7 +115,10 @@ pub fn order(buckets: &[BucketId]) -> Order {
         sealed_last: now - TimeDelta::days(100),
     });
     let calendar = Calendar::new(&policy, Holidays::korea().unwrap());
-    Order::issue("order".into(), &"member".into(), &policy, &calendar, facts.collect(), now).unwrap()
+    let mut clearance = Clearance::default();
+    buckets.iter().for_each(|bucket| clearance.note(bucket, 0));
+    let searched = (&Holds::default(), &clearance);
+    Order::issue("order".into(), &"member".into(), (&policy, &calendar), searched, facts.collect(), now).unwrap()
 }
 
 fn policy() -> Policy {

@@ -7,8 +7,9 @@ use retentiond::{
         calendar::{Calendar, Counting},
         canonical,
         destroy::{BucketFacts, KeysGone, Order},
+        hold::{Clearance, Holds},
         holiday::Holidays,
-        id::{BatchId, BucketId, Digest, EventName, OperationId, SourceName},
+        id::{BatchId, BucketId, Digest, EventName, SourceName},
         ledger::Head,
         period::TimeSpan,
         policy::{Approval, Basis, Name, Officer, Policy, Rule},
@@ -97,7 +98,10 @@ pub fn keys_gone(rule: &str, buckets: Vec<BucketFacts>) -> KeysGone {
     let (policy, holidays) = (policy(), Holidays::default());
     let calendar = Calendar::new(&policy, &holidays);
     let later = now() + TimeDelta::days(2);
-    let order = Order::issue(OperationId::from("op"), &rule.into(), &policy, &calendar, buckets, later).unwrap();
+    let mut clearance = Clearance::default();
+    buckets.iter().for_each(|facts| clearance.note(&facts.bucket, 0));
+    let searched = (&Holds::default(), &clearance);
+    let order = Order::issue("op".into(), &rule.into(), (&policy, &calendar), searched, buckets, later).unwrap();
     order.keys_gone(Finding::pass())
 }
 
@@ -233,10 +237,10 @@ pub async fn replacing_is_all_or_nothing_gives_a_new_number_and_keeps_the_time_o
     let ids: Vec<i64> = vault.batch(&"a".into()).await.unwrap().iter().map(|(id, _)| *id).collect();
     let new = segment(&bucket("member", 1), "a", "new");
 
-    vault.replace(&[(ids[0], Some(new.clone())), (99, None)]).await.unwrap_err();
+    vault.replace(&[(ids[0], vec![new.clone()]), (99, Vec::new())]).await.unwrap_err();
     assert_eq!(vault.segment(ids[0]).await.unwrap().as_ref(), Some(&old[0]));
 
-    vault.replace(&[(ids[0], Some(new.clone())), (ids[1], None)]).await.unwrap();
+    vault.replace(&[(ids[0], vec![new.clone()]), (ids[1], Vec::new())]).await.unwrap();
     let left = vault.batch(&"a".into()).await.unwrap();
     assert!(!ids.contains(&left[0].0), "an interrupted restoration is settled by the number that is gone");
     assert_eq!(left.iter().map(|(_, sealed)| sealed).collect::<Vec<_>>(), [&new]);

@@ -15,6 +15,7 @@ mod documents;
 mod dry_run;
 mod files;
 mod full_disk;
+mod hold;
 mod kill;
 mod ledger;
 mod missing_parts;

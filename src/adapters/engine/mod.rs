@@ -272,7 +272,7 @@ impl Vault for AnyVault {
         each_vault!(self, vault => vault.segment(id).await)
     }
 
-    async fn replace(&mut self, changes: &[(i64, Option<Sealed>)]) -> Result<(), VaultError> {
+    async fn replace(&mut self, changes: &[(i64, Vec<Sealed>)]) -> Result<(), VaultError> {
         each_vault!(self, vault => vault.replace(changes).await)
     }
 

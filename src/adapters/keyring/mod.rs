@@ -14,6 +14,7 @@ pub mod kek;
 pub mod keystore;
 pub mod medium;
 mod opening;
+pub mod register;
 pub mod secret;
 #[cfg(test)]
 mod tests;
@@ -31,15 +32,17 @@ use self::{
     data_key::{DataKey, SegmentError},
     kek::Kek,
     keystore::{DataKeys, Label},
+    register::HoldRegister,
     secret::Secret,
 };
 use crate::{
     domain::{
         destroy::{KeysGone, Order},
-        id::BucketId,
+        hold::Whose,
+        id::{BucketId, Digest, HoldId},
         verdict::Finding,
     },
-    ports::{Keyring, KeyringError},
+    ports::{Keyring, KeyringError, Register},
 };
 
 /// A keystore and its anchor in one folder: `keystore.<n>` and `anchor/root.<n>`.
@@ -57,6 +60,7 @@ pub struct FileKeyring {
     /// replaced, its root is still there.
     pending: Option<u64>,
     access: Access,
+    holds: HoldRegister,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,6 +185,19 @@ impl Keyring for FileKeyring {
         let victims = order.bucket_ids().cloned().collect();
         let finding = self.destroy_keys(&victims)?;
         Ok(order.keys_gone(finding))
+    }
+
+    fn register(&mut self) -> Result<Register, KeyringError> {
+        self.holds.all()
+    }
+
+    fn strike(&mut self, hold: &HoldId) -> Result<(), KeyringError> {
+        self.check_writable()?;
+        self.holds.strike(hold)
+    }
+
+    fn whose(&self, whose: &Whose) -> Result<Digest, KeyringError> {
+        self.holds.digest(whose)
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     kek::Kek,
     keystore::{self, DataKeys, Label},
     read_keystore,
+    register::HoldRegister,
     secret::Secret,
     unknown, unwritten,
 };
@@ -111,6 +112,7 @@ impl FileKeyring {
         let root = anchor.load(epoch).map_err(unknown)?;
         let (keys, _) = read_keystore(dir, &Label::new(origin, epoch), epoch, &root, &kek).map_err(unknown)?;
         let keyring = Self {
+            holds: HoldRegister::of(dir, origin, &kek)?,
             dir: dir.into(),
             origin: origin.to_owned(),
             kek,

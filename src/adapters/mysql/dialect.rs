@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 
 use super::{
     shape,
-    value::{self, collation},
+    value::{self, Class, collation},
 };
 use crate::{
     adapters::sql::{Column, Columns, Dialect, FittedEvent, Holds, Shape, Sql, column},
@@ -50,6 +50,14 @@ impl Dialect for MySql {
                 _ => format!("{above} = {below}"),
             },
             _ => format!("{above} = {below}"),
+        }
+    }
+
+    fn located(&self, column: &Column, text: &str) -> String {
+        match value::class(&column.declared) {
+            Class::Bytes => format!("LOWER(HEX({text}))"),
+            Class::Text(_) => format!("CAST({text} AS BINARY)"),
+            Class::Integer | Class::Real | Class::Instant | Class::Ascii => format!("CAST({text} AS CHAR)"),
         }
     }
 

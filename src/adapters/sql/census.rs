@@ -43,16 +43,26 @@ pub(crate) async fn census(
     let mut movers = Vec::new();
     for cause in Selection::causes(scope) {
         let mut driven = selection.driven_alone(&cause)?;
-        driven.conditions.extend(earlier.iter().cloned().map(Sql::negated));
+        for conditions in [&mut driven.conditions, &mut driven.eligible] {
+            conditions.extend(earlier.iter().cloned().map(Sql::negated));
+        }
         earlier.push(selection.moves_for(&cause)?);
         if let Some(outlived) = selection.outlived(&selection.of, ROOT)? {
             let mut longer = Sql::new("SELECT count(*)");
             let conditions: Vec<Sql> = driven.conditions.iter().cloned().chain([outlived.clone()]).collect();
             longer.append(source(&driven.from, &conditions, None));
             census.outlived += single(session, longer).await?;
-            driven.conditions.push(outlived.negated());
+            driven.conditions.push(outlived.clone().negated());
+            driven.eligible.push(outlived.negated());
         }
-        roots(session, &driven, held.as_ref(), scope, &mut census).await?;
+        let covered = selection.covered();
+        roots(session, &driven, (held.as_ref(), covered.as_ref()), scope, &mut census).await?;
+        if let Some(covered) = covered {
+            driven.eligible.push(covered);
+            let mut all = Sql::new("SELECT count(*)");
+            all.append(source(&driven.from, &driven.eligible, held.as_ref()));
+            census.held += single(session, all).await?;
+        }
         movers.push((driven.from, driven.conditions));
     }
     census.children = children(session, &selection, &movers, held.as_ref()).await?;
@@ -89,12 +99,15 @@ fn source(from: &str, conditions: &[Sql], held: Option<&Sql>) -> Sql {
 async fn roots(
     session: &mut impl Session,
     driven: &Driven<'_>,
-    held: Option<&Sql>,
+    (held, covered): (Option<&Sql>, Option<&Sql>),
     scope: &Scope<'_>,
     census: &mut Census,
 ) -> Result<(), SourceError> {
     let mut moving = Sql::new("SELECT count(*), count(CASE WHEN ");
-    moving.append(driven.own.before(scope.bounds.overdue_before)).push(" THEN 1 END)");
+    // What a hold covers is never overdue.
+    let free = covered.cloned().map(Sql::negated);
+    let overdue = [driven.own.before(scope.bounds.overdue_before)].into_iter().chain(free);
+    moving.append(Sql::all(overdue)).push(" THEN 1 END)");
     for oldest in driven.own.oldest() {
         moving.push(", ").append(oldest);
     }

@@ -53,6 +53,9 @@ pub(crate) trait Dialect: fmt::Debug + Sync {
         format!("{} = {}", there.1, here.1)
     }
 
+    /// The text of a column's value that `record::locator` makes of it.
+    fn located(&self, column: &Column, text: &str) -> String;
+
     /// The format that follows from a column's type.
     fn format_of(&self, column: &Column) -> Option<Format>;
 

@@ -11,6 +11,7 @@ pub(crate) mod agreement;
 mod anomaly;
 mod belonging;
 mod census;
+mod cover;
 pub(crate) mod dialect;
 pub(crate) mod edges;
 pub(crate) mod event;

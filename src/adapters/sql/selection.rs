@@ -8,6 +8,7 @@ use std::cell::Cell as Counter;
 use chrono::{DateTime, Utc};
 
 use super::{
+    cover::covered,
     dialect::Dialect,
     edges::FittedChild,
     event::{EventSql, just_after},
@@ -53,6 +54,8 @@ struct Wait<'s> {
 pub(crate) struct Driven<'s> {
     pub(crate) from: String,
     pub(crate) conditions: Vec<Sql>,
+    /// The same without what frozen roots are kept out by.
+    pub(crate) eligible: Vec<Sql>,
     pub(crate) own: EventSql<'s>,
     pub(crate) driving: EventSql<'s>,
 }
@@ -128,7 +131,19 @@ impl<'a> Selection<'a> {
         if !is_own {
             conditions.push(own.exactly_within(earliest, just_after(member.scope.bounds.now)));
         }
-        Ok(Driven { from, conditions, own, driving })
+        let eligible = conditions.clone();
+        conditions.extend(self.frozen(member, ROOT).map(Sql::negated));
+        Ok(Driven { from, conditions, eligible, own, driving })
+    }
+
+    /// The root behind `alias` stays in the source.
+    fn frozen(&self, member: &Member<'a>, alias: &str) -> Option<Sql> {
+        covered(&member.fitted, &member.scope.held.frozen, alias)
+    }
+
+    /// A hold of any kind covers the root behind `ROOT`.
+    pub(crate) fn covered(&self) -> Option<Sql> {
+        covered(&self.of.fitted, &self.of.scope.held.any, ROOT)
     }
 
     /// The root behind `ROOT` moves for this cause, the period's own event
@@ -184,7 +199,8 @@ impl<'a> Selection<'a> {
             .collect::<Result<Vec<_>, _>>()?;
         let held = self.held(member, alias, Some(above))?.map(Sql::negated);
         let outlived = self.outlived(member, alias)?.map(Sql::negated);
-        Ok(Sql::all([own, Sql::any(causes)].into_iter().chain(held).chain(outlived)))
+        let thawed = self.frozen(member, alias).map(Sql::negated);
+        Ok(Sql::all([own, Sql::any(causes)].into_iter().chain(held).chain(outlived).chain(thawed)))
     }
 
     /// `above` are the tables whose waiting is being decided already (a wait in

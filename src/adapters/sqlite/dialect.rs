@@ -60,6 +60,10 @@ impl Dialect for Sqlite {
         }
     }
 
+    fn located(&self, _column: &Column, text: &str) -> String {
+        format!("CASE typeof({text}) WHEN 'blob' THEN lower(hex({text})) ELSE CAST({text} AS TEXT) END")
+    }
+
     fn format_of(&self, column: &Column) -> Option<Format> {
         let declared = column.declared.to_ascii_uppercase();
         if declared.contains("TIMESTAMP") || declared.contains("DATETIME") {

@@ -22,6 +22,7 @@ use crate::{
     cli::{error::CommandError, exit::Exit, init, open, progress::TerminalProgress, report},
     domain::{guard::Guard, index::Locator, plan::Plan},
     flow::{
+        hold::Covered,
         plan::plan,
         restore::{Request, Restored, restore},
         run::{Instructions, Report, run},
@@ -102,7 +103,8 @@ impl Stage {
         let book = open::rulebook(&self.settings, reading.simulation());
         let buckets = reading.buckets().await?;
         let now = open::now(&self.clock);
-        let planned = plan(&book, &mut sources, &buckets, &reading.history(), now, None).await?;
+        let covered = Covered::default();
+        let planned = plan(&book, &mut sources, (&buckets, &covered), &reading.history(), now, None).await?;
         reading.close().await?;
         match planned.failed.into_iter().next() {
             None => Ok(planned.plan),

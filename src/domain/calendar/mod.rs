@@ -173,6 +173,13 @@ impl<'a> Calendar<'a> {
         }))
     }
 
+    /// The deadline of what became free to destroy at `instant`: `destroy_within`,
+    /// counted from the day after.
+    #[must_use]
+    pub fn latest_from(&self, instant: DateTime<Utc>) -> DateTime<Utc> {
+        self.after_or_never(self.latest_date(self.date_of(instant)))
+    }
+
     /// The last day of the period; the calendar's last date if it has none.
     fn last_day(&self, rule: &Rule, event: NaiveDate) -> NaiveDate {
         self.counting.last_day(rule, event, self.holidays).unwrap_or(NaiveDate::MAX)

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{
     canonical::{self, NotCanonical},
     deployment::WipeLevel,
-    id::{BatchId, Digest, OperationId, RuleId, RunId, SourceName},
+    hold::Category,
+    id::{BatchId, Digest, HoldId, OperationId, RuleId, RunId, SourceName},
     policy::Policy,
     residue::{self, ClosedBy},
     selection::Cause,
@@ -116,6 +117,31 @@ pub enum Event {
     ResidueScanned(residue::Scan),
     #[serde(rename = "residue.closed")]
     ResidueClosed { case: OperationId, by: ClosedBy, finding: Finding },
+    #[serde(rename = "hold.placed")]
+    HoldPlaced(HoldPlaced),
+    #[serde(rename = "hold.lifted")]
+    HoldLifted { hold: HoldId, by: String, reason: String },
+    /// Held records of a due bucket are about to be sealed under a key of their hold.
+    #[serde(rename = "hold.sealing")]
+    HoldSealing {
+        operation: OperationId,
+        hold: HoldId,
+        rule: RuleId,
+        /// Event date of the bucket.
+        date: NaiveDate,
+        records: u64,
+    },
+    #[serde(rename = "hold.sealed")]
+    HoldSealed { operation: OperationId, records: u64, result: StepResult },
+    #[serde(rename = "plan.approved")]
+    PlanApproved { plan: Digest, by: String },
+    /// The result of a run was looked at by a person.
+    #[serde(rename = "run.confirmed")]
+    RunConfirmed { confirmed: RunId, by: String },
+    #[serde(rename = "read.intent")]
+    ReadIntent(ReadIntent),
+    #[serde(rename = "read.outcome")]
+    ReadOutcome { operation: OperationId, records: u64, result: StepResult },
     #[serde(rename = "refused")]
     Refused {
         what: String,
@@ -205,11 +231,56 @@ pub struct RestoreIntent {
     pub digest: Digest,
 }
 
+/// A hold, as far as the ledger may say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldPlaced {
+    pub hold: HoldId,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<RuleId>,
+    /// The dataset's table.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dataset: Option<String>,
+    /// Of the person or the record, under the register's key.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub whose: Option<Digest>,
+    pub category: Category,
+    pub review: NaiveDate,
+    pub freeze: bool,
+    pub by: String,
+    /// A hold is in force from here on, and is recorded by the next command that
+    /// may write the ledger.
+    pub placed: DateTime<Utc>,
+}
+
+/// A person's records are about to be shown: who, when and from where stand in
+/// the entry, whose and what for here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadIntent {
+    pub operation: OperationId,
+    pub by: String,
+    pub reason: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<RuleId>,
+    /// Of the person, under the register's key.
+    pub whose: Digest,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepResult {
+    Done,
+    /// It may have been done in part, and goes on when it is asked for again.
+    Interrupted,
+}
+
 /// Buckets of one rule that are about to be destroyed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DestroyIntent {
     pub operation: OperationId,
     pub rule: RuleId,
+    /// Set where they are the buckets of a hold that was lifted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hold: Option<HoldId>,
     /// Event dates of the buckets.
     pub dates: Vec<NaiveDate>,
     pub segments: u64,

@@ -9,19 +9,23 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use chrono::{DateTime, Utc};
 
 mod facts;
+mod persons;
 mod residues;
+mod sequence;
 
 pub use facts::{
-    CiphertextDeleted, KeyDestroyed, Open, OpenDestruction, Opened, PolicyInForce, RunFinished, RunStarted,
+    Approved, CiphertextDeleted, HoldOnRecord, KeyDestroyed, Open, OpenDestruction, Opened, PolicyInForce, RunFinished,
+    RunStarted,
 };
 pub use residues::{Case, DestroyedInCase, Residues, TakenBatch};
+pub use sequence::HistoryError;
 
 use super::event::{
     DestroyOutcome, DestroyResult, Entry, Event, RestoreIntent, RestoreResult, SeparateIntent, SeparateResult, VERSION,
 };
 use crate::domain::{
     canonical,
-    id::{BatchId, Digest, OperationId, RuleId, RunId, SourceName},
+    id::{BatchId, Digest, HoldId, OperationId, RuleId, RunId, SourceName},
     verdict::Verdict,
 };
 
@@ -50,6 +54,18 @@ pub struct History {
     pub open_restores: Vec<Open<RestoreIntent>>,
     /// Destructions without an outcome, in ledger order.
     pub open_destructions: Vec<OpenDestruction>,
+    /// Holds in force.
+    pub holds: BTreeMap<HoldId, HoldOnRecord>,
+    /// Holds that were lifted, and when.
+    pub lifted: BTreeMap<HoldId, (HoldOnRecord, DateTime<Utc>)>,
+    /// Held records whose sealing apart has no outcome.
+    pub open_sealings: BTreeSet<OperationId>,
+    /// Readings without an outcome.
+    pub open_reads: BTreeSet<OperationId>,
+    /// Who approved a plan, by its digest.
+    pub approvals: BTreeMap<Digest, Vec<Approved>>,
+    /// Finished runs that nobody has confirmed, with what they destroyed.
+    pub unconfirmed: BTreeMap<RunId, u64>,
     /// Records that the vault must hold, by rule: separated, not restored, not
     /// destroyed. What else it holds belongs to open intents.
     pub in_vault: BTreeMap<RuleId, u64>,
@@ -69,29 +85,6 @@ pub struct History {
     current: Option<(RunId, BTreeMap<RuleId, u64>)>,
     /// The current run, if it carries out a reviewed plan of the policy in force.
     reviewing: Option<RunId>,
-}
-
-/// Why an entry cannot follow the ones before it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HistoryError {
-    #[error("entry has format version {found}, this program reads {VERSION}")]
-    Version { found: u32 },
-    #[error("entry says seq {found} where {expected} must follow")]
-    Sequence { expected: u64, found: u64 },
-    #[error("time goes back from {before} to {found}")]
-    TimeWentBack { before: DateTime<Utc>, found: DateTime<Utc> },
-    #[error("the first entry is not ledger.opened")]
-    NotOpened,
-    #[error("ledger.opened stands twice")]
-    OpenedTwice,
-    #[error("{kind} of {id} stands twice")]
-    Repeated { kind: &'static str, id: String },
-    #[error("the policy in it does not have the digest that it names")]
-    OtherPolicy,
-    #[error("{kind} of {id} has no open intent")]
-    WithoutIntent { kind: &'static str, id: String },
-    #[error("{kind} of {id} contradicts the steps before it")]
-    OutOfOrder { kind: &'static str, id: String },
 }
 
 impl History {
@@ -183,6 +176,14 @@ impl History {
                 self.residues.closed(case).ok_or_else(without)
             }
             Event::Refused { .. } | Event::ManualRecorded(_) | Event::Heartbeat {} => Ok(()),
+            Event::HoldPlaced(_)
+            | Event::HoldLifted { .. }
+            | Event::HoldSealing { .. }
+            | Event::HoldSealed { .. }
+            | Event::PlanApproved { .. }
+            | Event::RunConfirmed { .. }
+            | Event::ReadIntent(_)
+            | Event::ReadOutcome { .. } => self.person(entry),
         }
     }
 
@@ -222,6 +223,7 @@ impl History {
             self.reviewed = self.policy.as_ref().map(|policy| policy.digest);
         }
         self.residues.run_finished();
+        self.unconfirmed.insert(entry.run.clone(), *destroyed);
         self.last_finished = Some(RunFinished {
             run: entry.run.clone(),
             time: entry.time,

@@ -16,6 +16,7 @@ fn census() -> Census {
     Census {
         rows: 10,
         children: BTreeMap::from([("addresses".to_owned(), 12)]),
+        held: 4,
         waiting: 1,
         overdue: 2,
         oldest: Some(at("2025-12-31T15:00:00Z")),
@@ -41,6 +42,8 @@ fn made(policy: &Policy, census: Census, buckets: &[BucketFacts], rule: Option<&
         now: at(NOW),
         simulation: false,
         rule,
+        holds: &Holds::default(),
+        held: &BTreeMap::new(),
     };
     let dataset = dataset("member", "members");
     let bounds = Bounds::of(&calendar, &policy.rules[0], guards.not_before, at(NOW));

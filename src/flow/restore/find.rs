@@ -5,22 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::{Match, Request};
+use super::Request;
 use crate::{
     domain::{
-        id::SourceName,
+        id::{RuleId, SourceName},
         index::{self, Locator},
         plan::OrderCycle,
         segment::Header,
         selection::Cause,
     },
-    flow::{custody::Custody, rulebook::Rulebook, seal},
-    ports::{Failure, Keyring, Vault},
+    flow::{custody::Custody, part::Part, rulebook::Rulebook, seal},
+    ports::{Failure, IndexRow, Keyring, Vault},
 };
 
 #[derive(Debug, Default)]
 pub struct Found {
-    pub by_source: BTreeMap<SourceName, Vec<Match>>,
+    pub by_source: BTreeMap<SourceName, Vec<Part>>,
     /// Records that are due: their destruction is owed, and nothing brings them back.
     pub due: u64,
 }
@@ -32,7 +32,7 @@ pub async fn find<V: Vault, K: Keyring, L>(
     now: DateTime<Utc>,
 ) -> Result<Found, Failure> {
     let mut found = Found::default();
-    for row in custody.vault.indexes(request.rule).await? {
+    for row in indexes(custody, request.rule).await? {
         let digest = custody.keyring.digest(&row.bucket, request.by.purpose(), request.locator)?;
         let numbers = index::find(&row.index, request.by, &digest)
             .map_err(|_| Failure::StateUnknown(format!("a segment of bucket {} has a malformed index", row.bucket)))?;
@@ -45,13 +45,13 @@ pub async fn find<V: Vault, K: Keyring, L>(
         if request.rule.is_none() && opened.header.cause == Cause::Due {
             continue;
         }
-        let rule = book.rule(&row.bucket.rule)?;
+        let rule = book.rule(&row.bucket.policy_rule())?;
         if now >= book.calendar.term(rule, row.bucket.date).due {
             found.due += numbers.len() as u64;
             continue;
         }
         let matches = found.by_source.entry(opened.header.source.clone()).or_default();
-        matches.push(Match { id: row.id, segment, opened, numbers });
+        matches.push(Part { id: row.id, segment, opened, numbers });
     }
     if found.by_source.is_empty() {
         return Err(nothing(&found));
@@ -62,6 +62,23 @@ pub async fn find<V: Vault, K: Keyring, L>(
         matches.sort_by_key(|found| order.iter().position(|name| *name == place(&found.opened.header)));
     }
     Ok(found)
+}
+
+/// Indexes of all segments, or of one rule's, those that holds keep apart
+/// included.
+pub async fn indexes<V: Vault, K, L>(
+    custody: &mut Custody<V, K, L>,
+    rule: Option<&RuleId>,
+) -> Result<Vec<IndexRow>, Failure> {
+    let Some(rule) = rule else { return Ok(custody.vault.indexes(None).await?) };
+    let buckets = custody.vault.buckets().await?;
+    let of_rule = buckets.into_iter().map(|facts| facts.bucket).filter(|bucket| bucket.policy_rule() == *rule);
+    let compartments: BTreeSet<RuleId> = of_rule.map(|bucket| bucket.rule).collect();
+    let mut rows = Vec::new();
+    for compartment in &compartments {
+        rows.extend(custody.vault.indexes(Some(compartment)).await?);
+    }
+    Ok(rows)
 }
 
 /// A key names a record of one dataset. Where a rule has several, the same key

@@ -1,10 +1,10 @@
 //! A restoration that was interrupted: whether the source took the rows decides
 //! whether the vault's copy goes.
 
-use super::{Match, outcome, remove_from_vault};
+use super::{outcome, remove_from_vault};
 use crate::{
     domain::ledger::event::{RestoreIntent, RestoreResult},
-    flow::{custody::Custody, rulebook::Rulebook, seal, sources::Sources},
+    flow::{custody::Custody, part::Part, rulebook::Rulebook, seal, sources::Sources},
     ports::{Failure, Keyring, Ledger, Presence, Source, Vault},
 };
 
@@ -49,12 +49,12 @@ fn mixed(intent: &RestoreIntent) -> Failure {
 async fn matches<V: Vault, K: Keyring, L>(
     custody: &mut Custody<V, K, L>,
     intent: &RestoreIntent,
-) -> Result<Vec<Match>, Failure> {
+) -> Result<Vec<Part>, Failure> {
     let mut matches = Vec::new();
     for (id, numbers) in &intent.segments {
         let Some(segment) = custody.vault.segment(*id).await? else { continue };
         let opened = seal::open(&custody.keyring, &segment)?;
-        matches.push(Match { id: *id, segment, opened, numbers: numbers.clone() });
+        matches.push(Part { id: *id, segment, opened, numbers: numbers.clone() });
     }
     Ok(matches)
 }
@@ -63,7 +63,7 @@ async fn presence<S: Source>(
     book: &Rulebook<'_>,
     sources: &mut Sources<S>,
     intent: &RestoreIntent,
-    matches: &[Match],
+    matches: &[Part],
 ) -> Result<Presence, Failure> {
     let source = sources.get(&intent.source)?;
     let mut seen = None;

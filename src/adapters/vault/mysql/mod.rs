@@ -176,11 +176,11 @@ impl Vault for MySqlVault {
         self.read(async |connection| segments::one(connection, id).await).await
     }
 
-    async fn replace(&mut self, changes: &[(i64, Option<Sealed>)]) -> Result<(), VaultError> {
+    async fn replace(&mut self, changes: &[(i64, Vec<Sealed>)]) -> Result<(), VaultError> {
         let packet_bytes_max = self.session.packet_bytes_max();
         self.write(async |connection| {
             for (id, sealed) in changes {
-                segments::replace(connection, *id, sealed.as_ref(), packet_bytes_max).await?;
+                segments::replace(connection, *id, sealed, packet_bytes_max).await?;
             }
             Ok(())
         })

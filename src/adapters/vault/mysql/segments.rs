@@ -114,7 +114,7 @@ fn bind<'s>(statement: Query<'s, MySql, MySqlArguments>, entry: &'s Entry<'_>) -
 pub async fn replace(
     connection: &mut MySqlConnection,
     id: i64,
-    sealed: Option<&Sealed>,
+    sealed: &[Sealed],
     packet_bytes_max: u64,
 ) -> Result<(), VaultError> {
     let known = sqlx::query_scalar(schema::SEALED_AT).bind(id).fetch_optional(&mut *connection);
@@ -123,10 +123,10 @@ pub async fn replace(
     if removed.rows_affected() != 1 {
         return Err(no_segment(id));
     }
-    match sealed {
-        Some(sealed) => insert(connection, &[entry(sealed, sealed_at, packet_bytes_max)?]).await,
-        None => Ok(()),
+    for sealed in sealed {
+        insert(connection, &[entry(sealed, sealed_at.clone(), packet_bytes_max)?]).await?;
     }
+    Ok(())
 }
 
 pub async fn one(connection: &mut MySqlConnection, id: i64) -> Result<Option<Sealed>, VaultError> {

@@ -238,10 +238,10 @@ impl Vault for PostgresVault {
         self.read(async |session| segments::one(session, id).await).await
     }
 
-    async fn replace(&mut self, changes: &[(i64, Option<Sealed>)]) -> Result<(), VaultError> {
+    async fn replace(&mut self, changes: &[(i64, Vec<Sealed>)]) -> Result<(), VaultError> {
         self.write(async |session| {
             for (id, sealed) in changes {
-                segments::replace(session, *id, sealed.as_ref()).await?;
+                segments::replace(session, *id, sealed).await?;
             }
             Ok(())
         })

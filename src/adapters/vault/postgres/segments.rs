@@ -59,10 +59,10 @@ async fn insert_some(session: &mut PgConnection, some: &[(&Sealed, Facts)], seal
 }
 
 /// Puts `sealed`, under a new number, in the place of segment `id`, or removes it.
-pub async fn replace(session: &mut PgConnection, id: i64, sealed: Option<&Sealed>) -> Result<(), VaultError> {
+pub async fn replace(session: &mut PgConnection, id: i64, sealed: &[Sealed]) -> Result<(), VaultError> {
     let sealed_at = sqlx::query_scalar(schema::SEALED_AT).bind(id).fetch_optional(&mut *session).await;
     let sealed_at: String = sealed_at.map_err(from_postgres)?.ok_or_else(|| no_segment(id))?;
-    if let Some(sealed) = sealed {
+    for sealed in sealed {
         insert(session, &[sealed], &sealed_at).await?;
     }
     let removed = sqlx::query(schema::REMOVE).bind(id).execute(session).await.map_err(from_postgres)?;

@@ -169,10 +169,10 @@ impl Vault for SqliteVault {
         self.read(async |connection| segments::one(connection, id).await).await
     }
 
-    async fn replace(&mut self, changes: &[(i64, Option<Sealed>)]) -> Result<(), VaultError> {
+    async fn replace(&mut self, changes: &[(i64, Vec<Sealed>)]) -> Result<(), VaultError> {
         self.write(async |connection| {
             for (id, sealed) in changes {
-                segments::replace(connection, *id, sealed.as_ref()).await?;
+                segments::replace(connection, *id, sealed).await?;
             }
             Ok(())
         })

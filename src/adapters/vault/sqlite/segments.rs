@@ -26,9 +26,9 @@ pub async fn insert(connection: &mut SqliteConnection, sealed: &Sealed, now: Dat
     Ok(())
 }
 
-/// Puts `sealed`, under a new number, in the place of segment `id`, or removes it.
-pub async fn replace(connection: &mut SqliteConnection, id: i64, sealed: Option<&Sealed>) -> Result<(), VaultError> {
-    if let Some(sealed) = sealed {
+/// Puts `sealed`, under new numbers, in the place of segment `id`, or removes it.
+pub async fn replace(connection: &mut SqliteConnection, id: i64, sealed: &[Sealed]) -> Result<(), VaultError> {
+    for sealed in sealed {
         let added = bind(schema::REPLACE, sealed)?.bind(id).execute(&mut *connection).await.map_err(from_sqlite)?;
         if added.rows_affected() != 1 {
             return Err(no_segment(id));

@@ -13,8 +13,9 @@ use crate::domain::{
     calendar::{Calendar, Counting},
     canonical,
     destroy::Order,
+    hold::{Clearance, Holds},
     holiday::Holidays,
-    id::{Digest, EventName, OperationId, SourceName},
+    id::{Digest, EventName, SourceName},
     period::TimeSpan,
     policy::{Approval, Basis, Name, Officer, Policy, Rule},
     segment::FORMAT,
@@ -87,7 +88,10 @@ fn policy() -> Policy {
 fn keys_gone(buckets: Vec<BucketFacts>) -> KeysGone {
     let (policy, holidays) = (policy(), Holidays::default());
     let calendar = Calendar::new(&policy, &holidays);
-    let order = Order::issue(OperationId::from("op"), &"member".into(), &policy, &calendar, buckets, now()).unwrap();
+    let mut clearance = Clearance::default();
+    buckets.iter().for_each(|facts| clearance.note(&facts.bucket, 0));
+    let searched = (&Holds::default(), &clearance);
+    let order = Order::issue("op".into(), &"member".into(), (&policy, &calendar), searched, buckets, now()).unwrap();
     order.keys_gone(Finding::pass())
 }
 

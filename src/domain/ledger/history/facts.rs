@@ -4,6 +4,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::domain::{
+    hold::Category,
     id::{Digest, RuleId, RunId},
     ledger::event::{DestroyIntent, Entry},
     verdict::{Finding, Verdict},
@@ -86,6 +87,26 @@ pub struct RunFinished {
     pub destroyed: u64,
     pub failed: Vec<RuleId>,
     pub refused: Vec<RuleId>,
+}
+
+/// A hold as the ledger has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldOnRecord {
+    pub rule: Option<RuleId>,
+    pub dataset: Option<String>,
+    pub whose: Option<Digest>,
+    pub category: Category,
+    pub review: NaiveDate,
+    pub freeze: bool,
+    pub by: String,
+    pub placed: DateTime<Utc>,
+}
+
+/// An officer's approval of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approved {
+    pub by: String,
+    pub time: DateTime<Utc>,
 }
 
 impl<T: Clone> Open<T> {

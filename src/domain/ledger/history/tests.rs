@@ -109,6 +109,7 @@ fn destroy(operation: &str) -> Event {
     Event::DestroyIntent(DestroyIntent {
         operation: operation.into(),
         rule,
+        hold: None,
         dates,
         segments: 1,
         records: 1,

@@ -13,7 +13,10 @@ use serde::de::DeserializeOwned;
 
 use super::LineError;
 use crate::domain::{
-    ledger::event::{DestroyIntent, DestroyOutcome, Entry, Event, ManualRecord, RestoreIntent, SeparateIntent},
+    ledger::event::{
+        DestroyIntent, DestroyOutcome, Entry, Event, HoldPlaced, ManualRecord, ReadIntent, RestoreIntent,
+        SeparateIntent,
+    },
     residue::Scan,
 };
 
@@ -134,6 +137,51 @@ fn step(kind: &str, f: &mut Fields<'_>) -> Result<Event, LineError> {
         },
         "manual.recorded" => Event::ManualRecorded(manual_record(f)?),
         "heartbeat" => Event::Heartbeat {},
+        _ => person(kind, f)?,
+    })
+}
+
+/// Events in which a person decides something.
+fn person(kind: &str, f: &mut Fields<'_>) -> Result<Event, LineError> {
+    Ok(match kind {
+        "hold.placed" => Event::HoldPlaced(HoldPlaced {
+            by: f.text("by")?,
+            category: f.json("category")?,
+            dataset: f.optional("dataset")?,
+            freeze: f.json("freeze")?,
+            hold: f.text("hold")?,
+            placed: f.json("placed")?,
+            review: f.word("review")?,
+            rule: f.optional("rule")?,
+            whose: f.optional("whose")?,
+        }),
+        "hold.lifted" => Event::HoldLifted { by: f.text("by")?, hold: f.text("hold")?, reason: f.text("reason")? },
+        "hold.sealing" => Event::HoldSealing {
+            date: f.word("date")?,
+            hold: f.text("hold")?,
+            operation: f.text("operation")?,
+            records: f.number("records")?,
+            rule: f.text("rule")?,
+        },
+        "hold.sealed" => Event::HoldSealed {
+            operation: f.text("operation")?,
+            records: f.number("records")?,
+            result: f.json("result")?,
+        },
+        "plan.approved" => Event::PlanApproved { by: f.text("by")?, plan: f.word("plan")? },
+        "run.confirmed" => Event::RunConfirmed { by: f.text("by")?, confirmed: f.text("confirmed")? },
+        "read.intent" => Event::ReadIntent(ReadIntent {
+            by: f.text("by")?,
+            operation: f.text("operation")?,
+            reason: f.text("reason")?,
+            rule: f.optional("rule")?,
+            whose: f.word("whose")?,
+        }),
+        "read.outcome" => Event::ReadOutcome {
+            operation: f.text("operation")?,
+            records: f.number("records")?,
+            result: f.json("result")?,
+        },
         _ => return Err(LineError::NotAnEntry { reason: format!("its type {kind:?} is not known") }),
     })
 }
@@ -187,6 +235,7 @@ fn destroy_intent(f: &mut Fields<'_>) -> Result<DestroyIntent, LineError> {
         dates: f.json("dates")?,
         epoch: f.number("epoch")?,
         fields: f.optional("fields")?.unwrap_or_default(),
+        hold: f.optional("hold")?,
         holidays: f.optional("holidays")?,
         operation: f.text("operation")?,
         records: f.number("records")?,

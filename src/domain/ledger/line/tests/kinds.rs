@@ -7,9 +7,11 @@ use chrono::{DateTime, NaiveDate};
 use super::entry;
 use crate::domain::{
     deployment::WipeLevel,
+    hold::Category,
     id::Digest,
     ledger::event::{
-        DestroyIntent, DestroyOutcome, DestroyResult, Event, ManualRecord, RestoreIntent, RestoreResult, SeparateResult,
+        DestroyIntent, DestroyOutcome, DestroyResult, Event, HoldPlaced, ManualRecord, ReadIntent, RestoreIntent,
+        RestoreResult, SeparateResult, StepResult,
     },
     residue::{self, ClosedBy, State},
     verdict::{Finding, Verdict},
@@ -78,6 +80,34 @@ fn kind_before(event: &Event) -> Option<Event> {
     let finding = Finding::unknown("flash \"disk\"");
     let (some, tables) = (Some("why".to_owned()), vec!["members".to_owned()]);
     Some(match event {
+        Event::ReadOutcome { .. } => Event::ReadIntent(ReadIntent {
+            operation: "o".into(),
+            by: "b".into(),
+            reason: "r".into(),
+            rule: some.map(|rule| rule.as_str().into()),
+            whose: digest,
+        }),
+        Event::ReadIntent(_) => Event::RunConfirmed { confirmed: "r".into(), by: "b".into() },
+        Event::RunConfirmed { .. } => Event::PlanApproved { plan: digest, by: "b".into() },
+        Event::PlanApproved { .. } => {
+            Event::HoldSealed { operation: "o".into(), records: 1, result: StepResult::Interrupted }
+        }
+        Event::HoldSealed { .. } => {
+            Event::HoldSealing { operation: "o".into(), hold: "h".into(), rule: "r".into(), date, records: 1 }
+        }
+        Event::HoldSealing { .. } => Event::HoldLifted { hold: "h".into(), by: "b".into(), reason: "r".into() },
+        Event::HoldLifted { .. } => Event::HoldPlaced(HoldPlaced {
+            hold: "h".into(),
+            rule: Some("r".into()),
+            dataset: some,
+            whose: Some(digest),
+            category: Category::Litigation,
+            review: date,
+            freeze: true,
+            by: "b".into(),
+            placed: DateTime::UNIX_EPOCH,
+        }),
+        Event::HoldPlaced(_) => Event::Heartbeat {},
         Event::Heartbeat {} => Event::ManualRecorded(manual_record()),
         Event::ManualRecorded(_) => {
             Event::Refused { what: "guard".into(), rule: Some("r".into()), limit: "1".into(), value: "2".into() }
@@ -103,6 +133,7 @@ fn kind_before(event: &Event) -> Option<Event> {
         Event::KeyDestroyed { .. } => Event::DestroyIntent(DestroyIntent {
             operation: "o".into(),
             rule: "r".into(),
+            hold: Some("h".into()),
             dates: vec![date],
             segments: 1,
             records: 2,
@@ -153,5 +184,6 @@ fn kind_before(event: &Event) -> Option<Event> {
 }
 
 pub(super) fn every_kind() -> Vec<Event> {
-    std::iter::successors(Some(Event::Heartbeat {}), kind_before).collect()
+    let last = Event::ReadOutcome { operation: "o".into(), records: 1, result: StepResult::Done };
+    std::iter::successors(Some(last), kind_before).collect()
 }

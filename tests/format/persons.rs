@@ -1,0 +1,63 @@
+//! Entries in which a person decides or looks at something. They stand beside the
+//! ledger of the worked example, each as a line of its own.
+
+use chrono::NaiveDate;
+use retentiond::domain::{
+    hold::Category,
+    id::Digest,
+    ledger::event::{Entry, Event, HoldPlaced, ReadIntent, StepResult},
+};
+
+use crate::{
+    example::{at, rule, withdrawn},
+    policy_digest,
+};
+
+const HOLD: &str = "019aa000-0000-7000-8000-000000000006";
+const RUN: &str = "019aa000-0000-7000-8000-000000000003";
+
+fn events() -> Vec<Event> {
+    let operation = |number: u8| format!("{RUN}.{number}").as_str().into();
+    let placed = HoldPlaced {
+        hold: HOLD.into(),
+        rule: Some(rule()),
+        dataset: Some("members".to_owned()),
+        whose: Some(Digest::of(b"a keyed digest")),
+        category: Category::Litigation,
+        review: NaiveDate::from_ymd_opt(2027, 5, 20).unwrap(),
+        freeze: false,
+        by: "C. Counsel".to_owned(),
+        placed: at("2026-11-19T01:00:00Z"),
+    };
+    let read = ReadIntent {
+        operation: operation(2),
+        by: "L. Support".to_owned(),
+        reason: "request of the person, ticket 5522".to_owned(),
+        rule: Some(rule()),
+        whose: Digest::of(b"a keyed digest"),
+    };
+    vec![
+        Event::HoldPlaced(placed),
+        Event::HoldSealing { operation: operation(1), hold: HOLD.into(), rule: rule(), date: withdrawn(), records: 1 },
+        Event::HoldSealed { operation: operation(1), records: 1, result: StepResult::Done },
+        Event::HoldLifted { hold: HOLD.into(), by: "C. Counsel".to_owned(), reason: "settled".to_owned() },
+        Event::PlanApproved { plan: Digest::of(b"a plan"), by: "K. Officer".to_owned() },
+        Event::RunConfirmed { confirmed: RUN.into(), by: "K. Officer".to_owned() },
+        Event::ReadIntent(read),
+        Event::ReadOutcome { operation: operation(2), records: 1, result: StepResult::Done },
+    ]
+}
+
+pub fn entries() -> Vec<Entry> {
+    let entry = |(seq, event)| Entry {
+        v: 1,
+        seq,
+        time: at("2026-11-19T02:00:00Z"),
+        event,
+        run: RUN.into(),
+        policy: policy_digest(),
+        actor: "retentiond".to_owned(),
+        host: "db1".to_owned(),
+    };
+    (0..).zip(events()).map(entry).collect()
+}
