@@ -16,7 +16,6 @@ use crate::domain::{
     hold::{Hold, Lift, Whose},
     id::{BatchId, BucketId, Digest, EventName, HoldId, RuleId, SourceName},
     ledger::{Head, event::Event, history::History},
-    pace::Strain,
     record::Row,
     seal::SealReceipt,
     segment::{Header, Sealed, Table},
@@ -123,12 +122,6 @@ pub trait Source: Scan {
     /// transaction. On an error it is not known whether they are back, unless the
     /// error says `RolledBack` or `Schema`: then none of them is.
     async fn put_back(&mut self, records: &[Restoration<'_>]) -> Result<(), SourceError>;
-
-    /// The strain that this source is under. Asked between batches, while no
-    /// transaction is open. An engine without replicas has none.
-    async fn strain(&mut self) -> Result<Strain, SourceError> {
-        Ok(Strain::default())
-    }
 
     /// Erases what deleted rows left in the engine's files, as far as the job's
     /// level goes. What cannot be done now is said to be owed, not an error.
@@ -293,8 +286,6 @@ pub trait Progress {
 pub enum Turn {
     /// The next batch, of so many rows at most.
     Go { rows_max: u32 },
-    /// It had to wait; the strain must be looked at again.
-    Again,
     /// The cycle ends here, for this reason; the next one goes on.
     Stop(String),
 }
@@ -302,8 +293,9 @@ pub enum Turn {
 /// Decides when a cycle goes on. Asked before each batch and each destruction,
 /// while no transaction and no intent is open.
 pub trait Pace {
-    /// Returns when the source may be asked again, or at once.
-    async fn turn(&mut self, _strain: &Strain) -> Turn {
+    /// Returns when `source` can bear another batch; at once for a destruction,
+    /// which is no business of a source (`None`).
+    async fn turn(&mut self, _source: Option<&SourceName>) -> Turn {
         Turn::Go { rows_max: u32::MAX }
     }
 

@@ -12,4 +12,5 @@ pub mod process;
 pub mod residue;
 mod sql;
 pub mod sqlite;
+pub mod strain;
 pub mod vault;

@@ -30,7 +30,7 @@ pub async fn run(cli: &Cli, args: &RunArgs) -> Result<Exit, CommandError> {
     let book = open::rulebook(&settings, writing.simulation);
     let instructions =
         Instructions { rule: rule.as_ref(), reviewed: reviewed.as_ref(), accepted: &accepted, by: args.by.as_deref() };
-    let mut progress = Attendant::new(&settings, writing.clock, stop, Arc::default());
+    let mut progress = Attendant::new(&settings, writing.clock, stop, Arc::default()).asking(open::probes(&settings)?);
     let result =
         run_cycle(&book, &mut sources, &mut writing.custody, &writing.clock, &instructions, &mut progress).await;
     if let (Err(Failure::Refused(reason)), Format::Json) = (&result, args.output.format) {

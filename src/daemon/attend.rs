@@ -3,6 +3,7 @@
 //! here are the clocks, the pause file and the wish to stop.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,10 +19,11 @@ use tokio::{
 };
 
 use crate::{
-    adapters::clock::AnyClock,
+    adapters::{clock::AnyClock, strain::Probe},
     cli::progress::TerminalProgress,
     domain::{
         deployment::Limits,
+        id::SourceName,
         pace::{self, Step, Strain},
         schedule::Planner,
     },
@@ -80,6 +82,8 @@ pub struct Attendant {
     planner: Option<Planner>,
     clock: AnyClock,
     bar: TerminalProgress,
+    /// Ask how strained a source is.
+    probes: BTreeMap<SourceName, Probe>,
 }
 
 impl Attendant {
@@ -100,7 +104,14 @@ impl Attendant {
             planner: None,
             clock,
             bar: TerminalProgress::default(),
+            probes: BTreeMap::new(),
         }
+    }
+
+    /// Asks these before each batch of their source.
+    #[must_use]
+    pub fn asking(self, probes: BTreeMap<SourceName, Probe>) -> Self {
+        Self { probes, ..self }
     }
 
     /// Ends the cycle with the window of the schedule.
@@ -119,6 +130,18 @@ impl Attendant {
         }
         let open = self.planner.as_ref().is_none_or(|planner| planner.is_open(self.clock.read()));
         (!open).then(|| "the window of the schedule is over".to_owned())
+    }
+
+    async fn wait(&mut self, reason: String, wait_ms: u64) {
+        if self.watched.doing().waiting.as_ref() != Some(&reason) {
+            tracing::debug!(%reason, "waiting between two batches");
+        }
+        self.watched.change(|doing| doing.waiting = Some(reason));
+        // Whoever wants to stop is heard at once; a sender that is gone says nothing more.
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
+            Ok(()) = self.stop.changed() => {}
+        }
     }
 
     fn now_ms(&self) -> u64 {
@@ -173,28 +196,23 @@ impl Progress for Attendant {
 }
 
 impl Pace for Attendant {
-    async fn turn(&mut self, strain: &Strain) -> Turn {
-        if let Some(reason) = self.stopped() {
-            return Turn::Stop(reason);
-        }
-        match self.pace.step(&self.limits, strain, self.now_ms()) {
-            Step::Go { rows_max } => {
-                self.watched.change(|doing| doing.waiting = None);
-                self.batch_began = Instant::now();
-                Turn::Go { rows_max }
+    async fn turn(&mut self, source: Option<&SourceName>) -> Turn {
+        loop {
+            if let Some(reason) = self.stopped() {
+                return Turn::Stop(reason);
             }
-            Step::Wait { waiting, wait_ms } => {
-                let reason = waiting.to_string();
-                if self.watched.doing().waiting.as_ref() != Some(&reason) {
-                    tracing::debug!(%reason, "waiting between two batches");
+            let Some(source) = source else { return Turn::Go { rows_max: u32::MAX } };
+            let strain = match self.probes.get_mut(source) {
+                Some(probe) => probe.read().await,
+                None => Strain::default(),
+            };
+            match self.pace.step(&self.limits, &strain, self.now_ms()) {
+                Step::Go { rows_max } => {
+                    self.watched.change(|doing| doing.waiting = None);
+                    self.batch_began = Instant::now();
+                    return Turn::Go { rows_max };
                 }
-                self.watched.change(|doing| doing.waiting = Some(reason));
-                // Whoever wants to stop is heard at once; a sender that is gone says nothing more.
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
-                    Ok(()) = self.stop.changed() => {}
-                }
-                Turn::Again
+                Step::Wait { waiting, wait_ms } => self.wait(waiting.to_string(), wait_ms).await,
             }
         }
     }

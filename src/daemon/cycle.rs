@@ -123,8 +123,9 @@ async fn cycle(job: &Job) -> Result<Report, CommandError> {
     let mut writing = open::writing_at(settings, job.clock).await?;
     let mut sources = open::sources(settings).await?;
     let book = open::rulebook(settings, writing.simulation);
-    let mut attendant =
-        Attendant::new(settings, job.clock, job.stop.clone(), Arc::clone(&job.watched)).within(job.planner.clone());
+    let mut attendant = Attendant::new(settings, job.clock, job.stop.clone(), Arc::clone(&job.watched))
+        .within(job.planner.clone())
+        .asking(open::probes(settings)?);
     let instructions = Instructions::default();
     let result = run(&book, &mut sources, &mut writing.custody, &writing.clock, &instructions, &mut attendant).await;
     let closed = writing.close().await;

@@ -5,7 +5,7 @@
 //! A batch is as large as a time target allows and never larger than the
 //! configuration does: a transaction that lasts is what an application feels.
 
-use std::fmt;
+use std::{collections::VecDeque, fmt};
 
 use chrono::TimeDelta;
 
@@ -21,14 +21,14 @@ const BATCH_ROWS_MIN: u32 = 100;
 const LOOK_AGAIN_MS: u64 = 500;
 
 /// What a source says of the strain it is under; `None`: it has no such thing.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Strain {
     /// How far the slowest replica is behind.
     pub replica_lag: Option<TimeDelta>,
-    /// A replica that should be there is not.
-    pub replicas_missing: u32,
     /// The number that the operator's own query returned, and its limit.
     pub load: Option<Load>,
+    /// Why it cannot be known, where it should be.
+    pub unknown: Option<String>,
 }
 
 /// A load signal against its limit.
@@ -39,10 +39,10 @@ pub struct Load {
 }
 
 /// Why a cycle waits between two batches.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Waiting {
     ReplicaLag { lag: TimeDelta, max: TimeDelta },
-    ReplicaMissing { count: u32 },
+    Unknown(String),
     Load(Load),
     Rate { rows_per_second: u32 },
 }
@@ -56,7 +56,7 @@ impl fmt::Display for Waiting {
                 lag.num_milliseconds() as f64 / 1e3,
                 max.num_seconds()
             ),
-            Self::ReplicaMissing { count } => write!(f, "{count} of the configured replicas cannot be asked"),
+            Self::Unknown(reason) => f.write_str(reason),
             Self::Load(load) => write!(f, "the load signal is {}, its limit is {}", load.value, load.max),
             Self::Rate { rows_per_second } => write!(f, "rows_per_second is {rows_per_second}"),
         }
@@ -64,7 +64,7 @@ impl fmt::Display for Waiting {
 }
 
 /// What to do before the next batch.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// Take up to this many rows.
     Go { rows_max: u32 },
@@ -113,6 +113,33 @@ impl Pace {
     }
 }
 
+/// Turns positions in a primary's log into a lag in time, by remembering when
+/// the primary was where. It needs no answer of a replica, so that one that hangs
+/// is seen as well as one that is slow.
+#[derive(Debug, Clone, Default)]
+pub struct LagTracker {
+    /// Instants (milliseconds) and positions of the primary, both growing.
+    seen: VecDeque<(u64, u64)>,
+}
+
+/// Positions that are remembered; beyond them the oldest gives a lower bound.
+const SEEN_MAX: usize = 4_096;
+
+impl LagTracker {
+    /// The lag of a replica that has replayed up to `replayed`, with the primary
+    /// at `current` now.
+    pub fn lag_ms(&mut self, now_ms: u64, current: u64, replayed: u64) -> u64 {
+        if self.seen.back().is_none_or(|(_, position)| *position < current) {
+            self.seen.push_back((now_ms, current));
+        }
+        while self.seen.front().is_some_and(|(_, position)| *position <= replayed) || self.seen.len() > SEEN_MAX {
+            self.seen.pop_front();
+        }
+        // What is left, the replica has not replayed: the first of it is how late it is.
+        self.seen.front().map_or(0, |(at_ms, _)| now_ms.saturating_sub(*at_ms))
+    }
+}
+
 /// A batch over the target shrinks in proportion, one under half of it doubles.
 fn resized(rows: u32, rows_max: u32, elapsed_ms: u64) -> u32 {
     let wanted = if elapsed_ms > BATCH_TARGET_MS {
@@ -132,8 +159,8 @@ const fn one_second_of(limits: &Limits) -> u32 {
 
 fn strained(limits: &Limits, strain: &Strain) -> Option<Waiting> {
     let max = limits.replica_lag_max.0;
-    if strain.replicas_missing > 0 {
-        return Some(Waiting::ReplicaMissing { count: strain.replicas_missing });
+    if let Some(reason) = &strain.unknown {
+        return Some(Waiting::Unknown(reason.clone()));
     }
     if let Some(lag) = strain.replica_lag.filter(|lag| *lag > max) {
         return Some(Waiting::ReplicaLag { lag, max });
@@ -219,13 +246,24 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_replica_and_a_load_above_its_limit_or_without_a_number_wait() {
+    fn a_lag_is_the_time_since_the_primary_was_where_the_replica_is_not_yet() {
+        let mut tracker = LagTracker::default();
+        assert_eq!(tracker.lag_ms(0, 100, 100), 0, "all is replayed");
+        assert_eq!(tracker.lag_ms(1_000, 200, 100), 0, "just written");
+        assert_eq!(tracker.lag_ms(3_000, 300, 100), 2_000);
+        assert_eq!(tracker.lag_ms(4_000, 300, 200), 1_000, "the first write has arrived, the second has not");
+        assert_eq!(tracker.lag_ms(9_000, 300, 200), 6_000, "a replica that hangs falls behind though nobody writes");
+        assert_eq!(tracker.lag_ms(9_500, 300, 300), 0);
+    }
+
+    #[test]
+    fn a_strain_that_cannot_be_known_and_a_load_above_its_limit_or_without_a_number_wait() {
         let limits = limits(100, 0);
         let pace = Pace::new(&limits);
         let load = |value| Strain { load: Some(Load { value, max: 80.0 }), ..Strain::default() };
         assert_eq!(rows(pace.step(&limits, &load(80.0), 0)), 100);
-        let missing = Strain { replicas_missing: 1, ..Strain::default() };
-        for strain in [load(80.5), load(f64::NAN), missing] {
+        let unknown = Strain { unknown: Some("no replica answers".to_owned()), ..Strain::default() };
+        for strain in [load(80.5), load(f64::NAN), unknown] {
             assert!(matches!(pace.step(&limits, &strain, 0), Step::Wait { .. }), "{strain:?}");
         }
     }

@@ -29,7 +29,6 @@ use crate::{
         guard::Guard,
         id::RuleId,
         ledger::event::Event,
-        pace::Strain,
         plan::Plan,
         verdict::{Finding, Verdict},
     },
@@ -219,17 +218,14 @@ impl<'a> Cycle<'a> {
         Ok(())
     }
 
-    /// Whether the cycle ends before the next destruction. The vault is no live
-    /// database, so that no strain of a source holds it up.
+    /// Whether the cycle ends before the next destruction.
     async fn stops(&mut self, pace: &mut impl Pace) -> bool {
-        while self.report.stopped.is_none() {
-            match pace.turn(&Strain::default()).await {
-                Turn::Go { .. } => return false,
-                Turn::Again => {}
-                Turn::Stop(reason) => self.report.stopped = Some(reason),
-            }
+        if self.report.stopped.is_none()
+            && let Turn::Stop(reason) = pace.turn(None).await
+        {
+            self.report.stopped = Some(reason);
         }
-        true
+        self.report.stopped.is_some()
     }
 
     /// A cycle that was stopped owes its wipe, on record; the next one does it.

@@ -81,9 +81,9 @@ where
     let events = rule.separate_on.iter().cloned().map(Cause::Event);
     for cause in events.chain([Cause::Due]) {
         while let Some(limit) = batch_limit(job, moved.rows) {
-            let limit = match turn(source, progress).await? {
-                ControlFlow::Continue(rows_max) => limit.min(rows_max),
-                ControlFlow::Break(reason) => return Ok(ControlFlow::Break(reason)),
+            let limit = match progress.turn(Some(&job.dataset.source)).await {
+                Turn::Go { rows_max } => limit.min(rows_max),
+                Turn::Stop(reason) => return Ok(ControlFlow::Break(reason)),
             };
             // A hold that was placed since the last batch takes effect with this one.
             let held = job.book.held(&hold::in_force(custody)?);
@@ -106,18 +106,6 @@ where
         }
     }
     Ok(ControlFlow::Continue(()))
-}
-
-/// Waits until the source may be asked for another batch of so many rows.
-async fn turn<S: Source>(source: &mut S, pace: &mut impl Pace) -> Result<ControlFlow<String, u32>, Failure> {
-    loop {
-        let strain = source.strain().await?;
-        match pace.turn(&strain).await {
-            Turn::Go { rows_max } => return Ok(ControlFlow::Continue(rows_max)),
-            Turn::Again => {}
-            Turn::Stop(reason) => return Ok(ControlFlow::Break(reason)),
-        }
-    }
 }
 
 /// Rows of the next batch; `None` when all that was planned has moved.

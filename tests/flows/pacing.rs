@@ -1,25 +1,24 @@
 //! A cycle that waits, goes in smaller steps, or is told to stop.
 
 use retentiond::{
-    domain::{ledger::event::Event, pace::Strain, verdict::Verdict},
+    domain::{id::SourceName, ledger::event::Event, verdict::Verdict},
     flow::run::Instructions,
     ports::{Pace, Progress, Turn},
 };
 
 use super::{truth::Place, world::World};
 
-/// Goes on for some turns, each of which it has to ask for twice, and then stops.
+/// Goes on for some turns, and then stops.
 struct Patient {
     rows_max: u32,
     turns_left: usize,
     turns: usize,
-    waited: bool,
     largest: u64,
 }
 
 impl Patient {
     const fn new(rows_max: u32, turns_left: usize) -> Self {
-        Self { rows_max, turns_left, turns: 0, waited: false, largest: 0 }
+        Self { rows_max, turns_left, turns: 0, largest: 0 }
     }
 }
 
@@ -30,11 +29,7 @@ impl Progress for Patient {
 }
 
 impl Pace for Patient {
-    async fn turn(&mut self, _: &Strain) -> Turn {
-        self.waited = !self.waited;
-        if self.waited {
-            return Turn::Again;
-        }
+    async fn turn(&mut self, _: Option<&SourceName>) -> Turn {
         if self.turns_left == 0 {
             return Turn::Stop("the window is over".to_owned());
         }

@@ -122,3 +122,21 @@ impl<'s> Database<'s> {
         }
     }
 }
+
+impl Server {
+    /// The address of a database of another server's on this one, its replica.
+    pub fn address_of(&self, database: &Database<'_>, user: &str) -> String {
+        Database { server: self, name: database.name.clone() }.url_of(user)
+    }
+
+    /// Asks the server itself, in no database of a test.
+    pub fn query(&self, sql: &str) -> String {
+        let around = if self.engine() == Engine::Postgres { "postgres" } else { "mysql" };
+        Database { server: self, name: around.to_owned() }.query(sql)
+    }
+
+    /// Asks a database of another server's on this one, its replica.
+    pub fn query_of(&self, database: &Database<'_>, sql: &str) -> String {
+        Database { server: self, name: database.name.clone() }.query(sql)
+    }
+}

@@ -74,12 +74,22 @@ impl Server {
     /// Makes a server of its own. `options` go to its command line, for example
     /// `-c`, `wal_level=logical` or `--log-bin=binlog`.
     pub fn start(engine: Engine, options: &[&str]) -> Self {
+        Self::start_over(engine, options, |account, folder| programs::make_data(engine, account, folder))
+    }
+
+    /// A PostgreSQL server that streams from another one.
+    pub fn standby_of(primary: &Self) -> Self {
+        let port = primary.port();
+        Self::start_over(Engine::Postgres, &[], |account, folder| programs::copy_data(port, account, folder))
+    }
+
+    fn start_over(engine: Engine, options: &[&str], make_data: impl FnOnce(&Account, &Path)) -> Self {
         programs::require(engine);
         let account = Account::unprivileged();
         let folder = account.temporary_folder(engine);
         // From here on the folder is removed whatever happens.
         let watchdog = Watchdog::over(&folder);
-        programs::make_data(engine, &account, &folder);
+        make_data(&account, &folder);
         let server = Self {
             engine,
             folder,

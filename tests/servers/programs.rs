@@ -65,6 +65,13 @@ pub fn make_data(engine: Engine, account: &Account, folder: &Path) {
     }
 }
 
+/// Copies a running PostgreSQL server so that the copy streams from it.
+pub fn copy_data(port: u16, account: &Account, folder: &Path) {
+    let mut command = account.command(program("pg_basebackup"));
+    command.arg("-D").arg(folder.join("data")).args(["-h", "127.0.0.1", "-U", ADMINISTRATOR, "-R", "-X", "stream"]);
+    must(command.arg("-p").arg(port.to_string()).args(["--checkpoint=fast", "--no-sync"]));
+}
+
 /// The command that runs the server in the foreground.
 pub fn server(
     engine: Engine,

@@ -80,7 +80,8 @@ async fn connect(server: &Server, purpose: &str, lock_timeout: Duration) -> Resu
     Ok(session)
 }
 
-fn options(server: &Server, purpose: &str) -> PgConnectOptions {
+/// How a server is reached; the settings of the session are made by whoever opens it.
+pub(in crate::adapters) fn options(server: &Server, purpose: &str) -> PgConnectOptions {
     let address = &server.address;
     let password = server.password.as_ref().map_or("", |password| password.reveal());
     let options = PgConnectOptions::new_without_pgpass()

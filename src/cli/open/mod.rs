@@ -6,7 +6,7 @@ mod parts;
 mod policy;
 mod store;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -15,13 +15,14 @@ use super::{args::Cli, error::CommandError, exit::Exit, instant, output};
 use crate::{
     adapters::{
         clock::{AnyClock, FixedClock, SystemClock},
-        engine::{AnyScan, AnySource},
+        engine::{AnyScan, AnySource, Place},
         keyring::kek::{Kek, KekError},
         ledger::Context,
+        strain::Probe,
     },
     domain::{
         deployment::Secret,
-        id::{RuleId, RunId},
+        id::{RuleId, RunId, SourceName},
     },
     flow::sources::Sources,
     ports::Clock,
@@ -147,6 +148,18 @@ pub async fn sources(settings: &Settings) -> Result<Sources<AnySource>, CommandE
         sources.add(source.name.clone(), AnySource::open(source.name.clone(), &place, lock_timeout(settings)).await);
     }
     Ok(sources)
+}
+
+/// What is asked how strained each source is; one that has nothing to say is left out.
+pub fn probes(settings: &Settings) -> Result<BTreeMap<SourceName, Probe>, CommandError> {
+    let mut probes = BTreeMap::new();
+    for source in &settings.deployment.sources {
+        if let Place::Server(server) = settings.source_place(source)? {
+            let probe = Probe::new(server, source.replicas.as_deref(), source.load.clone());
+            probes.insert(source.name.clone(), probe);
+        }
+    }
+    Ok(probes)
 }
 
 /// The instant of a clock, in the policy's zone, for people.

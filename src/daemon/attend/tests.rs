@@ -15,7 +15,7 @@ fn attendant(folder: &std::path::Path, rows_per_second: u32) -> (Attendant, watc
 
 fn turn(attendant: &mut Attendant) -> Turn {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(attendant.turn(&Strain::default()))
+    runtime.block_on(attendant.turn(Some(&"shop".into())))
 }
 
 #[test]
@@ -33,17 +33,23 @@ fn whoever_waits_names_the_reason_and_hears_at_once_that_it_is_to_stop() {
     let folder = tempfile::tempdir().unwrap();
     let (mut attendant, sender) = attendant(folder.path(), 1);
     assert_eq!(turn(&mut attendant), Turn::Go { rows_max: 1 });
-    attendant.moved(1_000);
-    let before = attendant.watched.beats();
-    sender.send_replace(Some("enough".to_owned()));
-    let began = Instant::now();
-    // It is asked before it waits, so that the wish to stop comes first.
+    // Three hours of the limit.
+    attendant.moved(10_000);
+    let watched = Arc::clone(&attendant.watched);
+    let (before, began) = (watched.beats(), Instant::now());
+    let stopping = std::thread::spawn(move || {
+        while watched.doing().waiting.is_none() {
+            std::thread::yield_now();
+        }
+        let doing = watched.doing();
+        sender.send_replace(Some("enough".to_owned()));
+        (doing, watched.beats())
+    });
     assert_eq!(turn(&mut attendant), Turn::Stop("enough".to_owned()));
-    sender.send_replace(None);
-    assert_eq!(turn(&mut attendant), Turn::Again);
-    assert_eq!(attendant.watched.doing().waiting.as_deref(), Some("rows_per_second is 1"));
-    assert!(attendant.watched.beats() > before, "waiting is no hanging");
-    assert!(began.elapsed() < Duration::from_secs(5));
+    let (doing, beats) = stopping.join().unwrap();
+    assert_eq!(doing.waiting.as_deref(), Some("rows_per_second is 1"));
+    assert!(beats > before, "waiting is no hanging");
+    assert!(began.elapsed() < Duration::from_secs(10));
 }
 
 #[test]

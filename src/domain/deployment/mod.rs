@@ -58,6 +58,17 @@ pub struct Source {
     pub maintenance_window: Option<WeeklyWindow>,
     /// How long backups of this source live.
     pub backups_kept: Option<Period>,
+    /// Replicas whose lag is asked of themselves. `None`: PostgreSQL is asked for
+    /// those that stream from it, and no other engine knows of any.
+    pub replicas: Option<Vec<ServerAddress>>,
+    pub load: Option<LoadSignal>,
+}
+
+/// A query of the operator's that returns one number: above `max` we wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadSignal {
+    pub sql: String,
+    pub max: u64,
 }
 
 /// A database's address, and where the password for it is found.

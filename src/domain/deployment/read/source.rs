@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use crate::domain::{
-    deployment::{Address, Database, Medium, SCHEMES, Secret, ServerAddress, Source},
+    deployment::{Address, Database, LoadSignal, Medium, SCHEMES, Secret, ServerAddress, Source},
     document::{Findings, Table, Text, Value, optional, owned, suggest},
     id::SourceName,
 };
@@ -56,6 +56,8 @@ fn source<'d>(
         backups.finish();
         kept
     });
+    let replicas = optional(table.take("replicas"), None, |value| replicas(value).map(Some));
+    let load = table.take_table("load").map(|load| signal(load));
     table.finish();
     let source = || {
         Some(Source {
@@ -64,9 +66,28 @@ fn source<'d>(
             medium: medium?,
             maintenance_window: maintenance_window.unwrap_or(Some(None))?,
             backups_kept: backups_kept.unwrap_or(Some(None))?,
+            replicas: replicas?,
+            load: load.unwrap_or(Some(None))?,
         })
     };
     (name.map(|name| *name.get_ref()), source())
+}
+
+/// Replicas are asked with the account and the password of their source.
+fn replicas(value: &Value<'_>) -> Option<Vec<ServerAddress>> {
+    let read = |value: &Value<'_>| match address(value)? {
+        Address::Server(server) => Some(server),
+        Address::File(_) => value.refuse("a file has no replicas", "remove `replicas`"),
+    };
+    value.list()?.iter().map(read).collect::<Vec<_>>().into_iter().collect()
+}
+
+fn signal(mut table: Table<'_>) -> Option<Option<LoadSignal>> {
+    let sql = table.need("sql", "sql = \"SELECT count(*) FROM pg_stat_activity WHERE state = 'active'\"");
+    let sql = sql.and_then(|value| value.line());
+    let max = table.need("max", "max = 40").and_then(|value| value.whole(0..=u64::from(u32::MAX)));
+    table.finish();
+    Some(Some(LoadSignal { sql: owned(sql?), max: max? }))
 }
 
 fn unique_name<'d>(name: &Text<'d>, lines: &mut BTreeMap<&'d str, usize>, findings: &Findings) -> Option<SourceName> {
