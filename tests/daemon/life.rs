@@ -46,6 +46,10 @@ fn a_daemon_runs_cycles_pauses_reloads_and_its_metrics_are_what_the_ledger_says(
     assert_eq!((state("green"), state("paused")), (1.0, 0.0));
 
     daemon.hears("WATCHDOG=1");
+    let (_, body) = daemon.get("/metrics");
+    for file in ["config/monitoring/alerts.yml", "config/monitoring/grafana.json"] {
+        asks_for_what_there_is(file, &body);
+    }
     reloads(&mut daemon, &world);
 
     daemon.signal("TERM");
@@ -53,6 +57,24 @@ fn a_daemon_runs_cycles_pauses_reloads_and_its_metrics_are_what_the_ledger_says(
     assert_eq!(daemon.ends().code(), Some(0));
     assert!(!world.path("metrics.sock").exists(), "the socket goes with the daemon");
     assert!(world.run(&["status", "--format", "json"]).ends_with(0).json()["daemon"].is_null());
+}
+
+/// Dashboards and alerts are about metrics that the daemon serves.
+fn asks_for_what_there_is(file: &str, served: &str) {
+    let text = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let names = text.match_indices("retentiond_").map(|(at, _)| {
+        let rest = &text[at..];
+        &rest[..rest.find(|letter: char| letter != '_' && !letter.is_ascii_lowercase()).unwrap_or(rest.len())]
+    });
+    let mut seen = 0;
+    for name in names {
+        // Known by its type: between two cycles of a second some have no sample.
+        let base = name.trim_end_matches("_total").trim_end_matches("_bucket");
+        let of_an_instant = name == "retentiond_next_cycle_timestamp_seconds";
+        assert!(of_an_instant || served.contains(&format!("# TYPE {base} ")), "{file} asks for {name}:\n{served}");
+        seen += 1;
+    }
+    assert!(seen >= 10, "{file} asks for {seen} metrics");
 }
 
 /// A bad file changes nothing and says so, a good one is taken.

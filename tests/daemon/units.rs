@@ -37,3 +37,18 @@ fn every_service_is_exposed_by_one_point_at_most() {
     }
     assert!(services.len() >= 3, "{services:?}");
 }
+
+#[test]
+fn every_message_id_is_in_the_operators_document() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = std::fs::read_to_string(root.join("src/daemon/message.rs")).unwrap();
+    let document = std::fs::read_to_string(root.join("docs/OPERATIONS.md")).unwrap();
+    let ids: Vec<&str> = source
+        .split('"')
+        .filter(|text| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .collect();
+    assert!(ids.len() >= 10, "{ids:?}");
+    for id in &ids {
+        assert!(document.contains(id), "{id} is not in docs/OPERATIONS.md");
+    }
+}
