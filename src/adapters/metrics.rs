@@ -25,7 +25,7 @@ pub struct Survey {
     pub policy_version: String,
     pub backlog: Vec<Backlog>,
     pub totals: Totals,
-    /// Tables whose deleted rows may still be in a source's files.
+    /// Open cases, batches and tables whose rows may still be in a source's files.
     pub residue_pending: u64,
     pub open_intents: u64,
     /// Which sources could be counted.
@@ -150,8 +150,8 @@ fn ledger(registry: &mut Registry, survey: &Survey) {
     number(registry, "open_intents", "Steps that were begun and have no outcome", survey.open_intents as f64);
     number(
         registry,
-        "residue_pending_tables",
-        "Tables whose deleted rows may still be in a source's files",
+        "residue_pending",
+        "Open cases of rows that may still be in a source's files",
         survey.residue_pending as f64,
     );
     let sources = survey.sources.iter().map(|(name, up)| {

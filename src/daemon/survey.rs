@@ -33,7 +33,8 @@ pub async fn survey(settings: &Settings, clock: AnyClock) -> Result<Survey, Comm
     }
     let history = &ledger.history;
     let open = history.open_separations.len() + history.open_restores.len() + history.open_destructions.len();
-    let residue: usize = history.open_wipes.values().map(std::collections::BTreeSet::len).sum();
+    let wipes: usize = history.open_wipes.values().map(std::collections::BTreeSet::len).sum();
+    let residue = wipes + history.residues.cases.len() + history.residues.taken.len();
     Ok(Survey {
         at,
         policy_version: settings.policy.version.clone(),

@@ -26,6 +26,8 @@ fn declared() -> World {
 
 fn source(name: &str) -> Source {
     Source {
+        load: None,
+        replicas: None,
         name: name.into(),
         database: Database { address: Address::File(String::new()), password: None },
         medium: Medium::Encrypted,
