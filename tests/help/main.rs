@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use retentiond::cli::exit::Exit;
 
@@ -141,4 +141,21 @@ fn nothing_is_coloured_where_it_is_piped_or_nobody_wants_colours() {
         }
     }
     assert!(!program(&["--help"]).contains('\u{1b}'));
+}
+
+#[test]
+fn the_shipped_examples_call_commands_that_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let known: BTreeSet<String> = commands().iter().filter_map(|command| command.first().cloned()).collect();
+    let mut seen = 0;
+    for file in ["config/ci/github.yml", "config/ci/gitlab.yml"] {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+            let Some((_, call)) = line.split_once("retentiond --config ") else { continue };
+            let name = call.split_whitespace().nth(1).unwrap();
+            assert!(known.contains(name), "{file} calls `{name}`");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 4, "the examples call too little to be any");
 }
