@@ -7,6 +7,8 @@
 #![allow(async_fn_in_trait, reason = "the suite runs each scenario on one task")]
 
 #[cfg(test)]
+mod chance;
+#[cfg(test)]
 mod changes;
 #[cfg(test)]
 mod edges;
@@ -45,6 +47,9 @@ macro_rules! engine {
                     edges_that_cannot_be_carried_out_are_refused,
                     rows_that_are_records_of_another_rule_too_are_reported,
                     what_several_records_share_comes_back_with_all_of_them,
+                },
+                chance::{
+                    what_is_counted_moves_and_comes_back_whatever_points_at_what,
                 },
                 waiting::{
                     a_root_waits_also_for_rows_below_an_own_child,
