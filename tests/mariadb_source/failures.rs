@@ -202,3 +202,24 @@ async fn a_key_that_the_user_may_not_see_is_an_error_and_no_process_privilege_a_
     let seen = scan(&database).await.inspect(&dataset, &[&dataset]).await.unwrap();
     assert!(seen.iter().any(|finding| finding.message.contains("hidden")), "{seen:?}");
 }
+
+#[tokio::test]
+async fn a_schema_that_changes_between_two_batches_is_seen_before_anything_is_deleted() {
+    let database = database(
+        "CREATE TABLE t (id INT PRIMARY KEY, at DATETIME); \
+         INSERT INTO t VALUES (1, '2020-01-01'), (2, '2020-01-01'), (3, '2020-01-01')",
+    );
+    let t = dataset("t", &["id"]);
+    let mut source = source(&database).await;
+    let columns = |batch: &retentiond::ports::Batch| batch.tables[0].columns.len();
+    let first = take(&mut source, &t, 1).await.unwrap().unwrap();
+    source.commit(receipt()).await.unwrap();
+    database.run("ALTER TABLE t ADD COLUMN note VARCHAR(9) DEFAULT 'new'");
+    let second = take(&mut source, &t, 1).await.unwrap().unwrap();
+    source.commit(receipt()).await.unwrap();
+    assert_eq!((columns(&first), columns(&second)), (2, 3));
+    database.run("CREATE TABLE c (t_id INT, FOREIGN KEY (t_id) REFERENCES t (id) ON DELETE CASCADE)");
+    let error = take(&mut source, &t, 1).await.unwrap_err();
+    assert!(matches!(&error, SourceError::Schema { reason, .. } if reason.contains("CASCADE")), "{error}");
+    assert_eq!(database.number("SELECT count(*) FROM t"), 1);
+}

@@ -57,7 +57,11 @@ fn by_key(table: &Table) -> String {
 /// One of these keys. Each is a list of literals, one per column of the key.
 fn in_keys(table: &Table, alias: &str, keys: &[&[String]]) -> String {
     let columns: Vec<String> = key_columns(table).iter().map(|name| column(&MYSQL, alias, name)).collect();
-    if let [only] = columns.as_slice() {
+    among(&columns, keys)
+}
+
+fn among(columns: &[String], keys: &[&[String]]) -> String {
+    if let [only] = columns {
         let values = keys.iter().map(|key| key.concat()).collect::<Vec<_>>().join(",");
         return format!("{only} IN ({values})");
     }
@@ -215,11 +219,12 @@ fn below(child: &FittedChild<'_>, found: &str, parents: &[&[String]]) -> String 
 ///
 /// When a list of keys is a good part of a table, the optimizer reads the whole
 /// table instead, hint or not, and the deletion waits for locks on rows that are
-/// not meant. Of one key it always finds the row.
+/// not meant. Of one key it always finds the row. A deletion from one table is
+/// three times as fast as one that could name several, so that nothing is named
+/// but columns.
 pub(super) fn delete(table: &Table, keys: &[&[String]], one_by_one: bool) -> String {
-    let of = |keys: &[&[String]]| {
-        format!("DELETE t FROM {} AS t{} WHERE {}", table.sql, by_key(table), in_keys(table, "t", keys))
-    };
+    let columns: Vec<String> = key_columns(table).iter().map(|name| quote(name)).collect();
+    let of = |keys: &[&[String]]| format!("DELETE FROM {} WHERE {}", table.sql, among(&columns, keys));
     if one_by_one {
         return keys.iter().map(|key| of(&[*key])).collect::<Vec<_>>().join("; ");
     }

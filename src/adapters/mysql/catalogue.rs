@@ -5,7 +5,7 @@
 //! The server shows a user only what the user may touch. That nothing is hidden
 //! can be seen only with the privilege PROCESS: `is_complete` says so.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sqlx::mysql::MySqlRow;
 
@@ -29,8 +29,9 @@ pub(super) struct Catalogue {
     small: HashSet<String>,
 }
 
-/// A list of keys is far less than a table of that many rows.
-const FEW_ROWS_MAX: u64 = 100_000;
+/// Of a table with more rows a list of `KEYS_MAX` keys is looked up one by one;
+/// the optimizer would read a third of that many at the cost of the list.
+const FEW_ROWS_MAX: u64 = 20_000;
 
 /// Tables of this database and those of others that point here.
 const CONCERNED: &str = "(t.TABLE_SCHEMA = database() OR EXISTS (SELECT 1 FROM information_schema.KEY_COLUMN_USAGE k \
@@ -77,7 +78,7 @@ impl Catalogue {
         let triggers = "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS \
                         WHERE EVENT_OBJECT_SCHEMA = database() ORDER BY 1, 2, 3";
         reader.triggers(&link.all(triggers).await.map_err(failure::engine)?)?;
-        let is_complete = is_complete(link, &keys).await?;
+        let is_complete = is_complete(link, &reader.own, &keys).await?;
         for table in &mut reader.tables {
             identify(table);
         }
@@ -101,18 +102,51 @@ async fn rows(
     link.all(&text).await.map_err(failure::engine)
 }
 
-/// Compares the foreign keys that this user is shown with those that there are.
-async fn is_complete(link: &mut Link, shown: &[MySqlRow]) -> Result<Option<bool>, SourceError> {
-    let view = if link.version.contains("MariaDB") { "INNODB_SYS_FOREIGN" } else { "INNODB_FOREIGN" };
-    let text =
-        format!("SELECT count(*) FROM information_schema.{view} WHERE substring_index(REF_NAME, '/', 1) = database()");
-    let Ok(row) = link.one(&text).await else { return Ok(None) };
-    let mut names = Vec::new();
-    for row in shown {
-        let name = (value::text(row, 0)?, value::text(row, 1)?, value::text(row, 2)?);
-        if !names.contains(&name) {
-            names.push(name);
+/// The server's own list of tables and keys, which takes the privilege PROCESS to
+/// see. Names in it are those of files: a database whose name is written otherwise
+/// there is not looked for by name.
+struct Inside {
+    tables: &'static str,
+    keys: &'static str,
+}
+
+impl Inside {
+    fn of(version: &str) -> Self {
+        if version.contains("MariaDB") {
+            Self { tables: "INNODB_SYS_TABLES", keys: "INNODB_SYS_FOREIGN" }
+        } else {
+            Self { tables: "INNODB_TABLES", keys: "INNODB_FOREIGN" }
         }
+    }
+}
+
+/// Changes whenever a table or a foreign key does, anywhere on the server; `None`
+/// where that cannot be seen.
+pub(super) async fn fingerprint(link: &mut Link) -> Option<String> {
+    let inside = Inside::of(&link.version);
+    let text = format!(
+        "SELECT concat_ws('/', database(), \
+         (SELECT concat(count(*), '.', coalesce(sum(crc32(concat_ws(',', TABLE_ID, NAME, N_COLS))), 0)) \
+           FROM information_schema.{}), \
+         (SELECT concat(count(*), '.', coalesce(sum(crc32(concat_ws(',', ID, FOR_NAME, REF_NAME, N_COLS, TYPE))), 0)) \
+           FROM information_schema.{}))",
+        inside.tables, inside.keys
+    );
+    let row = link.one(&text).await.ok()?;
+    value::text(&row, 0).ok()
+}
+
+/// Compares the foreign keys that this user is shown with those that there are.
+async fn is_complete(link: &mut Link, own: &str, shown: &[MySqlRow]) -> Result<Option<bool>, SourceError> {
+    let is_plain = own.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let text = format!(
+        "SELECT count(*) FROM information_schema.{} WHERE substring_index(REF_NAME, '/', 1) = database()",
+        Inside::of(&link.version).keys
+    );
+    let Some(row) = link.one(&text).await.ok().filter(|_| is_plain) else { return Ok(None) };
+    let mut names = BTreeSet::new();
+    for row in shown {
+        names.insert((value::text(row, 0)?, value::text(row, 1)?, value::text(row, 2)?));
     }
     Ok(Some(usize::try_from(value::number(&row, 0)?).ok() <= Some(names.len())))
 }

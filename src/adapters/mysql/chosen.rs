@@ -3,7 +3,10 @@
 //! Before anything is deleted it is known that every row of every record is
 //! locked; records of which one is not are left out.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet, HashSet},
+};
 
 use sqlx::mysql::MySqlRow;
 
@@ -237,7 +240,7 @@ impl<'t, 'a> Taking<'t, 'a> {
         let (_, links) = child.link_columns();
         for rows in place.rows.chunks(KEYS_MAX) {
             let cut = self.link.execute(&batch::cut(place.table, &links, &keys(rows))).await.map_err(refused)?;
-            agree(place.table, rows, cut)?;
+            agree(place.table, rows.len(), cut)?;
         }
         Ok(())
     }
@@ -249,19 +252,32 @@ impl<'t, 'a> Taking<'t, 'a> {
         let links = self_links(place.table);
         for rows in place.rows.chunks(KEYS_MAX).filter(|_| !links.is_empty()) {
             let cut = self.link.execute(&batch::cut(place.table, &links, &keys(rows))).await.map_err(refused)?;
-            agree(place.table, rows, cut)?;
+            agree(place.table, rows.len(), cut)?;
         }
-        for rows in place.rows.chunks(KEYS_MAX) {
-            let text = batch::delete(place.table, &keys(rows), self.catalogue.is_small(place.table));
+        // Neighbours share a page, and the index is read in its order.
+        let mut keys = keys(&place.rows);
+        keys.sort_unstable_by(|one, other| in_order(one, other));
+        for keys in keys.chunks(KEYS_MAX) {
+            let text = batch::delete(place.table, keys, self.catalogue.is_small(place.table));
             let deleted = self.link.execute(&text).await.map_err(refused)?;
-            agree(place.table, rows, deleted)?;
+            agree(place.table, keys.len(), deleted)?;
         }
         Ok(())
     }
 }
 
-fn agree(table: &Table, rows: &[Row], changed: u64) -> Result<(), SourceError> {
-    if usize::try_from(changed).ok() == Some(rows.len()) {
+/// Literals of one class; of numbers, the longer one is the greater.
+fn in_order(one: &[String], other: &[String]) -> Ordering {
+    let is_number = |text: &String| text.bytes().all(|byte| byte.is_ascii_digit());
+    let pairs = one.iter().zip(other).map(|(one, other)| {
+        let length = if is_number(one) && is_number(other) { one.len().cmp(&other.len()) } else { Ordering::Equal };
+        length.then_with(|| one.cmp(other))
+    });
+    pairs.fold(Ordering::Equal, Ordering::then)
+}
+
+fn agree(table: &Table, rows: usize, changed: u64) -> Result<(), SourceError> {
+    if usize::try_from(changed).ok() == Some(rows) {
         return Ok(());
     }
     Err(miscounted(&table.name, "rows read and rows changed differ in number"))

@@ -5,14 +5,21 @@
 //! back when the server has answered, were it with an error. Whatever else
 //! happens to it closes it, and the server undoes the transaction that was open.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection, SqlSafeStr as _, Statement as _,
     mysql::{MySqlConnectOptions, MySqlRow, MySqlSslMode},
 };
 
-use super::{catalogue::Catalogue, dialect::MYSQL, failure, value};
+use super::{
+    catalogue::{self, Catalogue},
+    dialect::MYSQL,
+    failure, value,
+};
 use crate::{
     adapters::{engine::Server, sql::Sql},
     domain::{deployment::Host, id::SourceName},
@@ -21,6 +28,9 @@ use crate::{
 
 /// How long a server may take to answer a connection.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// Sizes of tables change without a trace in the server's list of them.
+const CATALOGUE_AGE_MAX: Duration = Duration::from_secs(5);
 
 /// Rows are locked with `SKIP LOCKED` and floats read as doubles from here on.
 const MARIADB_MIN: (u32, u32) = (10, 6);
@@ -88,6 +98,15 @@ pub(super) struct Link {
     pub(super) version: String,
     /// The longest statement that the server takes.
     pub(super) packet_bytes_max: usize,
+    catalogue: Option<Known>,
+}
+
+/// A catalogue, and what the server was like when it was read.
+#[derive(Debug)]
+struct Known {
+    fingerprint: String,
+    read_at: Instant,
+    catalogue: Arc<Catalogue>,
 }
 
 impl Link {
@@ -105,6 +124,7 @@ impl Link {
             connection: None,
             version: String::new(),
             packet_bytes_max: 0,
+            catalogue: None,
         };
         link.connect().await?;
         Ok(link)
@@ -231,8 +251,20 @@ impl Link {
         }
     }
 
+    /// The schema as it is now. Where the server shows that nothing has changed
+    /// since it was read, it is not read again.
     pub(super) async fn catalogue(&mut self) -> Result<Arc<Catalogue>, SourceError> {
-        Catalogue::read(self).await.map(Arc::new)
+        let fingerprint = catalogue::fingerprint(self).await;
+        if let (Some(known), Some(now)) = (&self.catalogue, &fingerprint)
+            && known.fingerprint == *now
+            && known.read_at.elapsed() < CATALOGUE_AGE_MAX
+        {
+            return Ok(Arc::clone(&known.catalogue));
+        }
+        let catalogue = Arc::new(Catalogue::read(self).await?);
+        let known = |fingerprint| Known { fingerprint, read_at: Instant::now(), catalogue: Arc::clone(&catalogue) };
+        self.catalogue = fingerprint.map(known);
+        Ok(catalogue)
     }
 }
 

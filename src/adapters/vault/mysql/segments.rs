@@ -19,9 +19,12 @@ use crate::{
 };
 
 /// Segments in one statement: that many bytes, and that many, at most. A larger
-/// one goes alone. Also the room that a statement needs beside its segment.
-const STATEMENT_BYTES: u64 = 256 * 1024;
-const SEGMENTS_MAX: usize = 64;
+/// one goes alone.
+const STATEMENT_BYTES: u64 = 1024 * 1024;
+const SEGMENTS_MAX: usize = 200;
+
+/// The room that a statement needs beside its segments, generously.
+const BESIDE_BYTES: u64 = 256 * 1024;
 
 /// Waits for every other writer and keeps them out until this transaction ends.
 /// Returns the last number that was given.
@@ -41,7 +44,7 @@ struct Entry<'s> {
 
 fn entry(sealed: &Sealed, sealed_at: String, packet_bytes_max: u64) -> Result<Entry<'_>, VaultError> {
     let facts = Facts::of(sealed)?;
-    let needed = facts.bytes.unsigned_abs() + STATEMENT_BYTES;
+    let needed = facts.bytes.unsigned_abs() + BESIDE_BYTES;
     // The server would end the connection, and nobody would know why.
     if needed > packet_bytes_max {
         let reason = format!(
@@ -62,15 +65,19 @@ pub async fn store(
 ) -> Result<(), VaultError> {
     let sealed_at = contents::instant(now);
     let entries = segments.iter().map(|sealed| entry(sealed, sealed_at.clone(), packet_bytes_max));
-    insert(connection, &entries.collect::<Result<Vec<_>, _>>()?).await
+    insert(connection, &entries.collect::<Result<Vec<_>, _>>()?, packet_bytes_max).await
 }
 
 /// Gives numbers and writes, several segments to a statement.
-async fn insert(connection: &mut MySqlConnection, entries: &[Entry<'_>]) -> Result<(), VaultError> {
+async fn insert(
+    connection: &mut MySqlConnection,
+    entries: &[Entry<'_>],
+    packet_bytes_max: u64,
+) -> Result<(), VaultError> {
     let mut number = lock_numbers(connection).await?;
     let mut rest = entries;
     while !rest.is_empty() {
-        let (together, after) = rest.split_at(statement_length(rest));
+        let (together, after) = rest.split_at(statement_length(rest, packet_bytes_max));
         let values = vec![schema::INSERT_VALUES; together.len()].join(", ");
         let mut statement = sqlx::query(AssertSqlSafe(format!("{}{values}", schema::INSERT)));
         for entry in together {
@@ -84,11 +91,12 @@ async fn insert(connection: &mut MySqlConnection, entries: &[Entry<'_>]) -> Resu
 }
 
 /// How many segments go into one statement: at least one.
-fn statement_length(entries: &[Entry<'_>]) -> usize {
+fn statement_length(entries: &[Entry<'_>], packet_bytes_max: u64) -> usize {
+    let most = STATEMENT_BYTES.min(packet_bytes_max.saturating_sub(BESIDE_BYTES));
     let mut bytes = 0;
     let fitting = entries.iter().take(SEGMENTS_MAX).take_while(|entry| {
         bytes += entry.facts.bytes.unsigned_abs();
-        bytes <= STATEMENT_BYTES
+        bytes <= most
     });
     fitting.count().max(1)
 }
@@ -124,7 +132,7 @@ pub async fn replace(
         return Err(no_segment(id));
     }
     for sealed in sealed {
-        insert(connection, &[entry(sealed, sealed_at.clone(), packet_bytes_max)?]).await?;
+        insert(connection, &[entry(sealed, sealed_at.clone(), packet_bytes_max)?], packet_bytes_max).await?;
     }
     Ok(())
 }
