@@ -61,6 +61,9 @@ pub enum Command {
     /// Verifies and reads the ledger, and records what was destroyed by hand.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Prints the SQL that creates the least-privilege roles of a source and the
+    /// vault.
+    Grants(super::grants::GrantsArgs),
     /// Prints completions for a shell.
     Completions(super::completions::CompletionsArgs),
     /// Prints manual pages.

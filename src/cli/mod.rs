@@ -8,6 +8,7 @@ mod daemon;
 mod demo;
 pub(crate) mod error;
 pub mod exit;
+mod grants;
 pub(crate) mod held;
 mod hold;
 mod init;
@@ -68,7 +69,7 @@ async fn main() -> Exit {
 }
 
 /// Commands that the design has and this version has not.
-const LATER: &[&str] = &["read", "approve", "confirm", "explain", "grants", "residue"];
+const LATER: &[&str] = &["read", "approve", "confirm", "explain", "residue"];
 
 /// Prints what is wrong with the command line, or the help that it asked for.
 fn explain(error: &clap::Error) -> Exit {
@@ -89,6 +90,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CommandError> {
         Command::Init(args) => init::init(cli, args).await,
         Command::Check(args) => check::check(cli, args).await,
         Command::Plan(args) => plan::plan(cli, args).await,
+        Command::Grants(args) => grants::grants(cli, args),
         Command::Run(args) => run::run(cli, args).await,
         Command::Daemon(_) => daemon::daemon(cli).await,
         Command::Status(args) => status::status(cli, args).await,

@@ -11,6 +11,8 @@ mod g7;
 #[cfg(test)]
 mod oscar;
 #[cfg(test)]
+mod pagila;
+#[cfg(test)]
 #[path = "../servers/mod.rs"]
 mod servers;
 #[cfg(test)]

@@ -21,6 +21,8 @@ mod keys;
 #[cfg(test)]
 mod mariadb;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 #[path = "../servers/mod.rs"]
 mod servers;
 #[cfg(test)]
@@ -105,3 +107,5 @@ macro_rules! scenarios {
 engine!(on_sqlite, crate::engine::Sqlite);
 #[cfg(test)]
 engine!(on_mariadb, crate::mariadb::MariaDb);
+#[cfg(test)]
+engine!(on_postgres, crate::postgres::Postgres);

@@ -2,6 +2,7 @@
 //! which engine a database is. Each call goes to the engine's own adapter;
 //! nothing is decided here.
 
+pub mod grants;
 mod place;
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     mysql::{MySqlScan, MySqlSource},
+    postgres::{PostgresScan, PostgresSource},
     sqlite::{SqliteScan, SqliteSource},
     vault::{MySqlVault, PostgresVault, SqliteVault},
 };
@@ -37,15 +39,6 @@ macro_rules! each {
     ($this:expr, $inner:ident => $call:expr) => {
         match $this {
             Self::Sqlite($inner) => $call,
-            Self::MySql($inner) => $call,
-        }
-    };
-}
-
-macro_rules! each_vault {
-    ($this:expr, $inner:ident => $call:expr) => {
-        match $this {
-            Self::Sqlite($inner) => $call,
             Self::Postgres($inner) => $call,
             Self::MySql($inner) => $call,
         }
@@ -57,6 +50,7 @@ macro_rules! each_vault {
 pub enum AnyScan {
     Sqlite(SqliteScan),
     MySql(MySqlScan),
+    Postgres(PostgresScan),
 }
 
 /// A source from which records move.
@@ -64,6 +58,7 @@ pub enum AnyScan {
 pub enum AnySource {
     Sqlite(SqliteSource),
     MySql(MySqlSource),
+    Postgres(PostgresSource),
 }
 
 /// The separate store.
@@ -89,10 +84,10 @@ impl AnyScan {
     pub async fn open(name: SourceName, place: &Place, lock_timeout: Duration) -> Result<Self, SourceError> {
         match place {
             Place::File(path) => Ok(Self::Sqlite(SqliteScan::open(name, path, lock_timeout).await?)),
-            Place::Server(server) if server.address.engine == Engine::Mysql => {
-                Ok(Self::MySql(MySqlScan::open(name, server, lock_timeout).await?))
-            }
-            Place::Server(server) => Err(no_source(&name, server)),
+            Place::Server(server) => Ok(match server.address.engine {
+                Engine::Postgres => Self::Postgres(PostgresScan::open(name, server, lock_timeout).await?),
+                Engine::Mysql => Self::MySql(MySqlScan::open(name, server, lock_timeout).await?),
+            }),
         }
     }
 }
@@ -102,16 +97,12 @@ impl AnySource {
     pub async fn open(name: SourceName, place: &Place, lock_timeout: Duration) -> Result<Self, SourceError> {
         match place {
             Place::File(path) => Ok(Self::Sqlite(SqliteSource::open(name, path, lock_timeout).await?)),
-            Place::Server(server) if server.address.engine == Engine::Mysql => {
-                Ok(Self::MySql(MySqlSource::open(name, server, lock_timeout).await?))
-            }
-            Place::Server(server) => Err(no_source(&name, server)),
+            Place::Server(server) => Ok(match server.address.engine {
+                Engine::Postgres => Self::Postgres(PostgresSource::open(name, server, lock_timeout).await?),
+                Engine::Mysql => Self::MySql(MySqlSource::open(name, server, lock_timeout).await?),
+            }),
         }
     }
-}
-
-fn no_source(name: &SourceName, server: &Server) -> SourceError {
-    SourceError::Engine { reason: format!("source {name}: {} has no adapter yet", server.address.engine.scheme()) }
 }
 
 impl AnyVault {
@@ -170,7 +161,7 @@ impl AnyVault {
 
     /// Closes it in an orderly way.
     pub async fn close(self) -> Result<(), VaultError> {
-        each_vault!(self, vault => vault.close().await)
+        each!(self, vault => vault.close().await)
     }
 }
 
@@ -237,50 +228,50 @@ impl Source for AnySource {
 
 impl Vault for AnyVault {
     async fn store(&mut self, segments: &[Sealed], head: &Head, now: DateTime<Utc>) -> Result<(), VaultError> {
-        each_vault!(self, vault => vault.store(segments, head, now).await)
+        each!(self, vault => vault.store(segments, head, now).await)
     }
 
     async fn batch(&mut self, batch: &BatchId) -> Result<Vec<(i64, Sealed)>, VaultError> {
-        each_vault!(self, vault => vault.batch(batch).await)
+        each!(self, vault => vault.batch(batch).await)
     }
 
     async fn drop_batch(&mut self, batch: &BatchId) -> Result<(), VaultError> {
-        each_vault!(self, vault => vault.drop_batch(batch).await)
+        each!(self, vault => vault.drop_batch(batch).await)
     }
 
     async fn buckets(&mut self) -> Result<Vec<BucketFacts>, VaultError> {
-        each_vault!(self, vault => vault.buckets().await)
+        each!(self, vault => vault.buckets().await)
     }
 
     async fn sample(&mut self, bucket: &BucketId) -> Result<Option<Sealed>, VaultError> {
-        each_vault!(self, vault => vault.sample(bucket).await)
+        each!(self, vault => vault.sample(bucket).await)
     }
 
     async fn headers(&mut self, bucket: &BucketId) -> Result<Vec<Header>, VaultError> {
-        each_vault!(self, vault => vault.headers(bucket).await)
+        each!(self, vault => vault.headers(bucket).await)
     }
 
     async fn erase(&mut self, gone: &KeysGone) -> Result<Erased, VaultError> {
-        each_vault!(self, vault => vault.erase(gone).await)
+        each!(self, vault => vault.erase(gone).await)
     }
 
     async fn indexes(&mut self, rule: Option<&RuleId>) -> Result<Vec<IndexRow>, VaultError> {
-        each_vault!(self, vault => vault.indexes(rule).await)
+        each!(self, vault => vault.indexes(rule).await)
     }
 
     async fn segment(&mut self, id: i64) -> Result<Option<Sealed>, VaultError> {
-        each_vault!(self, vault => vault.segment(id).await)
+        each!(self, vault => vault.segment(id).await)
     }
 
     async fn replace(&mut self, changes: &[(i64, Vec<Sealed>)]) -> Result<(), VaultError> {
-        each_vault!(self, vault => vault.replace(changes).await)
+        each!(self, vault => vault.replace(changes).await)
     }
 
     async fn remembered_head(&mut self) -> Result<Option<Head>, VaultError> {
-        each_vault!(self, vault => vault.remembered_head().await)
+        each!(self, vault => vault.remembered_head().await)
     }
 
     async fn remember_head(&mut self, head: &Head) -> Result<(), VaultError> {
-        each_vault!(self, vault => vault.remember_head(head).await)
+        each!(self, vault => vault.remember_head(head).await)
     }
 }

@@ -18,8 +18,6 @@ pub(in crate::adapters) enum Meaning {
     NoPrivilege,
     /// Another transaction got in between.
     Conflict,
-    /// The statement itself is wrong: syntax, a name, a type.
-    Statement,
     Other,
 }
 
@@ -46,9 +44,14 @@ pub(in crate::adapters) fn meaning(error: &sqlx::Error) -> Meaning {
         // Shut down, crashed, starting up, too many clients, terminated.
         "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "53300" | "25P03" | "3D000" => Meaning::Lost,
         code if code.starts_with("08") || code.starts_with("28") => Meaning::Lost,
-        code if code.starts_with("42") => Meaning::Statement,
         _ => Meaning::Other,
     }
+}
+
+/// Of a statement that was only prepared: it is wrong, its constants included.
+pub(super) fn is_about_the_statement(error: &sqlx::Error) -> bool {
+    server(error).is_some_and(|server| ["42", "22", "0A"].iter().any(|class| server.code().starts_with(class)))
+        && meaning(error) != Meaning::NoPrivilege
 }
 
 /// Classes whose messages may quote a value: data exceptions, what triggers

@@ -1,4 +1,100 @@
 //! PostgreSQL as a source.
+//!
+//! `PostgresScan` cannot write: all its transactions are read-only.
+//! `PostgresSource` moves records: it deletes in a transaction that stays open
+//! until the sealed copy was compared. Both build their statements from the same
+//! conditions, and read rows through COPY, as the text that the engine itself
+//! writes under settings that every session pins.
+//!
+//! Nothing here decides what is due, and nothing here prints.
 
+mod batch;
+mod catalogue;
+mod copy;
+pub(in crate::adapters) mod dialect;
 pub(in crate::adapters) mod failure;
+mod link;
+mod restore;
 pub(in crate::adapters) mod session;
+mod shape;
+mod source;
+mod take;
+mod value;
+
+use std::time::Duration;
+
+use crate::{
+    adapters::{
+        engine::Server,
+        sql::{self, Misfit},
+    },
+    domain::{census::Census, deployment::Dataset, id::SourceName, selection::Scope},
+    ports::{Scan, SchemaFinding, SourceError},
+};
+
+use link::{Access, Link};
+
+pub use source::PostgresSource;
+
+/// The read-only view of a PostgreSQL database.
+#[derive(Debug)]
+pub struct PostgresScan {
+    link: Link,
+}
+
+impl PostgresScan {
+    /// Opens a database without the means to write to it. `lock_timeout` is how
+    /// long a lock of the application is waited for.
+    pub async fn open(name: SourceName, server: &Server, lock_timeout: Duration) -> Result<Self, SourceError> {
+        Ok(Self { link: Link::open(name, server, lock_timeout, Access::Read).await? })
+    }
+}
+
+impl Scan for PostgresScan {
+    fn name(&self) -> &SourceName {
+        &self.link.name
+    }
+
+    async fn inspect(&mut self, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError> {
+        inspect(&mut self.link, dataset, all).await
+    }
+
+    async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
+        census(&mut self.link, dataset, scope).await
+    }
+}
+
+async fn inspect(link: &mut Link, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError> {
+    link.begin_reading().await?;
+    let inspected = inspect_in(link, dataset, all).await;
+    link.roll_back().await;
+    inspected
+}
+
+async fn inspect_in(link: &mut Link, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError> {
+    let catalogue = link.catalogue().await?;
+    let mut inspected = sql::inspect(link, &catalogue.schema, dataset, all).await?;
+    let tables = dataset.children.iter().map(|child| child.table.as_str()).chain([dataset.table.as_str()]);
+    for table in tables.filter_map(|name| catalogue.schema.table(name)) {
+        if catalogue.hidden.contains(&table.name) {
+            inspected.errors.push(Misfit::new(
+                format!("row-level security hides rows of {} from this role", table.name),
+                "give the roles of retentiond BYPASSRLS: a record that is not seen is kept for ever",
+            ));
+        }
+    }
+    Ok(inspected.findings(dataset))
+}
+
+/// Counts in one transaction, so that all counts are of one state.
+async fn census(link: &mut Link, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
+    link.begin_reading().await?;
+    let counted = count(link, dataset, scope).await;
+    link.roll_back().await;
+    counted
+}
+
+async fn count(link: &mut Link, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
+    let catalogue = link.catalogue().await?;
+    sql::census(link, &catalogue.schema, dataset, scope).await
+}

@@ -26,7 +26,7 @@ const PINNED: &str = "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, MDY'; 
     SET TimeZone = 'UTC'; SET extra_float_digits = 3; SET bytea_output = 'hex'; SET xmloption = 'content'; \
     SET standard_conforming_strings = on; SET array_nulls = on; SET lc_monetary = 'C'; \
     SET row_security = off; SET synchronous_commit = on; \
-    SET session_replication_role = origin; SET jit = off; SET statement_timeout = 0; \
+    SET jit = off; SET statement_timeout = 0; \
     SET idle_in_transaction_session_timeout = 0; SET client_min_messages = error; SET lock_timeout = ";
 
 /// Why there is no session.
@@ -53,6 +53,9 @@ pub(in crate::adapters) async fn open(
             number / 10_000,
             VERSION_MIN / 10_000
         ))),
+        Ok(Err(Refusal::KeysUnchecked)) => Err(NoSession::Unfit(
+            "sessions of this role check no foreign keys; hint: set session_replication_role back to origin".to_owned(),
+        )),
         Ok(Err(Refusal::Engine(error))) => Err(unreachable(super::failure::describe(&error))),
         Err(_) => Err(unreachable(format!("no answer within {} s", CONNECT_TIME_MAX.as_secs()))),
     }
@@ -60,6 +63,7 @@ pub(in crate::adapters) async fn open(
 
 enum Refusal {
     Engine(sqlx::Error),
+    KeysUnchecked,
     Version(u32),
 }
 
@@ -75,9 +79,15 @@ async fn connect(server: &Server, purpose: &str, lock_timeout: Duration) -> Resu
     if version < VERSION_MIN {
         return Err(Refusal::Version(version));
     }
-    let millis = lock_timeout.as_millis().clamp(1, i32::MAX as u128);
-    session.execute(AssertSqlSafe(format!("{PINNED}{millis}"))).await?;
-    Ok(session)
+    session.execute(AssertSqlSafe(format!("{PINNED}{}", millis(lock_timeout)))).await?;
+    // Only a superuser may set it, and under another value no key is checked.
+    let keys_checked = sqlx::query_scalar("SELECT current_setting('session_replication_role') = 'origin'");
+    if keys_checked.fetch_one(&mut session).await? { Ok(session) } else { Err(Refusal::KeysUnchecked) }
+}
+
+/// As the server counts time; 0 would wait for ever.
+pub(in crate::adapters) fn millis(time: Duration) -> u128 {
+    time.as_millis().clamp(1, i32::MAX as u128)
 }
 
 /// How a server is reached; the settings of the session are made by whoever opens it.

@@ -34,7 +34,7 @@ pub(crate) enum Shape {
     CompactInteger,
 }
 
-/// Values sort as `Shape::read_oldest` reads them once they are positive.
+/// Whole seconds sort as their texts do once they are positive.
 pub(crate) const SHIFT: i64 = 100_000_000_000;
 
 /// How an engine writes what all engines mean. Everything that speaks of events
@@ -74,7 +74,8 @@ pub(crate) trait Dialect: fmt::Debug + Sync {
     fn before(&self, shape: Shape, columns: Columns<'_>, value: &str, instant: DateTime<Utc>, zone: Tz) -> Sql;
 
     /// An expression that sorts values of this shape as their instants do, and
-    /// that `read_oldest` reads.
+    /// that `read_oldest` reads: zoned ones as they are, or as 15 digits of seconds
+    /// (plus `SHIFT`) and those of the fraction.
     fn order(&self, shape: Shape, columns: Columns<'_>, value: &str) -> String;
 
     /// True for a value that is spelled exactly as one of `absent`; the column as
@@ -103,6 +104,9 @@ impl Shape {
             Self::Millis => Format::EpochMillis,
             Self::CompactText | Self::CompactInteger => Format::YyyyMmDd,
             Self::Zoned => {
+                if let Reading::At(at) = event::interpret(cell, Format::TimestampTz, zone, &[]) {
+                    return Some(at);
+                }
                 let Cell::Text(bytes) = cell else { return None };
                 let (seconds, fraction) = std::str::from_utf8(bytes).ok()?.split_at_checked(15)?;
                 return DateTime::from_timestamp(seconds.parse::<i64>().ok()? - SHIFT, fraction.parse().ok()?);

@@ -32,9 +32,9 @@ use crate::{
 
 pub(crate) use census::census;
 pub(crate) use dialect::{Dialect, SHIFT, Shape};
-pub(crate) use edges::FittedChild;
+pub(crate) use edges::{FittedChild, Level};
 pub(crate) use event::carried;
-pub(crate) use fit::{Columns, Fitted, FittedEvent, Misfit};
+pub(crate) use fit::{Columns, Fitted, FittedEvent, Misfit, Place};
 pub(crate) use gather::{Gathered, StoredRow, headings, miscounted};
 pub(crate) use inspect::inspect;
 pub(crate) use lay::{Laid, blanked, identical, insertion_order, insertion_order_of_all, laid, lay_all, twin};

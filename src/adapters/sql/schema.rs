@@ -55,7 +55,7 @@ pub(crate) struct Column {
 
 /// What a column's values are, or are made into, and so how they compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "SQLite has no types of its own for dates and instants")]
+
 pub(crate) enum Holds {
     Text,
     Number,
@@ -103,7 +103,7 @@ pub(crate) struct ForeignKey {
 
 /// How names compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "SQLite compares all names without regard to case")]
+
 pub(crate) enum Names {
     Exact,
     /// Without regard to ASCII case.

@@ -259,8 +259,8 @@ impl<'a> Selection<'a> {
         waits
     }
 
-    /// The row behind `row` does not move by itself in this cycle. `None`: no
-    /// dataset moves rows of this table.
+    /// The row behind `row` does not move in this cycle, by itself or with a
+    /// record of another dataset. `None`: no dataset moves rows of this table.
     pub(super) fn stays(
         &self,
         (table, condition): (&Table, Option<&str>),
@@ -270,16 +270,42 @@ impl<'a> Selection<'a> {
         let mut moving = Vec::new();
         for other in &self.others {
             let root = other.fitted.root;
-            if !root.is(table) || above.iter().any(|table| table.is(root)) {
+            if above.iter().any(|table| table.is(root)) {
                 continue;
             }
             let above: Vec<&Table> = above.iter().copied().chain([root]).collect();
-            moving.push(match other.fitted.dataset.condition.as_deref() {
-                None => self.moves(other, row, &above)?,
-                wanted => self.again(root, (condition, row), wanted, |again| self.moves(other, again, &above))?,
-            });
+            if root.is(table) {
+                let wanted = other.fitted.dataset.condition.as_deref();
+                moving.push(self.again(root, (condition, row), wanted, |row| self.moves(other, row, &above))?);
+            }
+            for child in other.fitted.own().filter(|child| child.edge == Edge::Own && child.table.is(table)) {
+                let taken = |row: &str| self.taken_along(other, child, row, &above);
+                moving.push(self.again(child.table, (condition, row), child.condition, taken)?);
+            }
         }
         Ok((!moving.is_empty()).then(|| Sql::any(moving).negated()))
+    }
+
+    /// The row behind `row`, of a member's child, hangs below a root that moves.
+    fn taken_along(
+        &self,
+        member: &Member<'a>,
+        child: &FittedChild<'a>,
+        row: &str,
+        above: &[&Table],
+    ) -> Result<Sql, SourceError> {
+        let parent = self.alias();
+        let link = Sql::new(joined(self.dialect(), (child.parent, &parent), (child.table, row), child.on));
+        if child.parent.is(member.fitted.root) {
+            let found = relation(child.parent, member.fitted.dataset.condition.as_deref(), &parent);
+            return Ok(exists(&found, vec![link, self.moves(member, &parent, above)?]));
+        }
+        let own = member.fitted.own().filter(|own| own.edge == Edge::Own && own.table.is(child.parent));
+        let ways = own.map(|own| {
+            let moves = self.taken_along(member, own, &parent, above)?;
+            Ok(exists(&relation(own.table, own.condition, &parent), vec![link.clone(), moves]))
+        });
+        Ok(Sql::any(ways.collect::<Result<Vec<_>, SourceError>>()?))
     }
 
     /// `inner` holds for a row of `target` that belongs to the root behind

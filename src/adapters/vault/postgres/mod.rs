@@ -328,8 +328,6 @@ fn from_postgres(error: sqlx::Error) -> VaultError {
         Meaning::NoPrivilege => VaultError::Engine {
             reason: format!("{reason}; hint: `retentiond grants` prints what the vault's role needs"),
         },
-        Meaning::Locked | Meaning::ForeignKey | Meaning::Conflict | Meaning::Statement | Meaning::Other => {
-            VaultError::Engine { reason }
-        }
+        Meaning::Locked | Meaning::ForeignKey | Meaning::Conflict | Meaning::Other => VaultError::Engine { reason },
     }
 }

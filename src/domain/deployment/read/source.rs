@@ -11,9 +11,6 @@ use crate::domain::{
 const MEDIA: [(&str, Option<Medium>); 3] =
     [("discard", Some(Medium::Discard)), ("encrypted", Some(Medium::Encrypted)), ("unknown", Some(Medium::Unknown))];
 
-/// Schemes of the format that this version has no adapter for.
-const LATER_SCHEMES: [&str; 2] = ["postgres", "postgresql"];
-
 /// What was read of the sources, and what datasets may refer to.
 pub struct Sources<'d> {
     /// `None` where something is wrong with one of them.
@@ -150,10 +147,6 @@ fn address(value: &Value<'_>) -> Option<Address> {
         let hint = "write the kind of database, `://` and where it is, such as `sqlite://shop.db`";
         return value.refuse(format!("`{}` does not say what kind of database it is", value.key()), hint);
     };
-    if LATER_SCHEMES.contains(&scheme) {
-        let hint = "this version knows: `sqlite`, `mysql`, `mariadb`";
-        return value.refuse(format!("`{scheme}://` is not supported by this version yet"), hint);
-    }
     if let Some((_, engine)) = SCHEMES.iter().find(|(known, _)| *known == scheme) {
         no_secret?;
         let server = ServerAddress::parse(*engine, rest);
@@ -161,7 +154,7 @@ fn address(value: &Value<'_>) -> Option<Address> {
             .map_or_else(|wrong| value.refuse(wrong.message, wrong.hint), |server| Some(Address::Server(server)));
     }
     if scheme != "sqlite" {
-        let hint = suggest::hint(scheme, &["sqlite", "mysql", "mariadb"], "this version knows");
+        let hint = suggest::hint(scheme, &["postgres", "mysql", "mariadb", "sqlite"], "this version knows");
         return value.refuse(format!("`{scheme}` is not a kind of database that is known here"), hint);
     }
     if rest.split('?').next().is_none_or(str::is_empty) {

@@ -1,0 +1,170 @@
+//! Statements of a batch: which rows belong to it, by the place where each lies,
+//! and their deletion by that place. Rows are locked before, so that none of
+//! them moves, and no condition is evaluated a second time.
+
+use super::{
+    copy::Line,
+    dialect::{POSTGRES, quote},
+    link::Link,
+};
+use crate::{
+    adapters::sql::{
+        Driven, Fitted, FittedChild, FittedEvent, ROOT, Selection, Sql, Table, carried, column, identity, joined,
+        relation,
+    },
+    domain::record::Cell,
+    ports::SourceError,
+};
+
+/// Where a row lies: its table or partition, block and line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Spot {
+    pub(super) table: u32,
+    block: u32,
+    line: u16,
+}
+
+impl Spot {
+    /// Two values of a row, from `at`: `tableoid` and `ctid`.
+    pub(super) fn read(line: &Line, at: usize) -> Result<Self, SourceError> {
+        let strange = || super::copy::strange("a row has no place");
+        let ctid = line.text(at + 1)?;
+        let inner = ctid.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or_else(strange)?;
+        let (block, number) = inner.split_once(',').ok_or_else(strange)?;
+        Ok(Self {
+            table: line.number(at)?,
+            block: block.parse().map_err(|_| strange())?,
+            line: number.parse().map_err(|_| strange())?,
+        })
+    }
+}
+
+/// `'{"(0,1)",…}'::tid[]`
+fn places(spots: &[Spot]) -> String {
+    let listed = spots.iter().map(|spot| format!("\"({},{})\"", spot.block, spot.line)).collect::<Vec<_>>().join(",");
+    format!("'{{{listed}}}'::tid[]")
+}
+
+fn tables(spots: &[Spot]) -> String {
+    let listed = spots.iter().map(|spot| spot.table.to_string()).collect::<Vec<_>>().join(",");
+    format!("'{{{listed}}}'::oid[]")
+}
+
+/// Roots with their place, the value they are sorted by, and what is carried of
+/// their event; the earliest first, from `position` on. `but` are left out.
+pub(super) fn choose_roots(
+    fitted: &Fitted<'_>,
+    driven: Driven<'_>,
+    own: &FittedEvent<'_>,
+    held: Option<Sql>,
+    position: Option<&Cell>,
+    (limit, but): (u32, &[Spot]),
+) -> String {
+    let condition = fitted.dataset.condition.as_deref();
+    let order = driven.driving.plain();
+    let mut taken = identity(&POSTGRES, fitted.root, condition, ROOT);
+    let place = taken.get(1).cloned().unwrap_or_default();
+    taken.push(order.clone());
+    if carried(own) > 0 {
+        taken.extend(own.columns.names().into_iter().map(|name| column(&POSTGRES, "o", name)));
+    }
+    let mut conditions = driven.conditions;
+    conditions.extend(held.map(Sql::negated));
+    if let Some(position) = position {
+        let mut reached = Sql::new(format!("{order} >= "));
+        reached.bind(position.clone());
+        conditions.push(reached);
+    }
+    if !but.is_empty() {
+        conditions.push(Sql::new(format!("{place} <> ALL ({})", places(but))));
+    }
+    let mut sql = Sql::new(format!("SELECT {} FROM {} WHERE ", taken.join(", "), driven.from));
+    sql.append(Sql::all(conditions));
+    sql.push(&format!(" ORDER BY {order} LIMIT {limit} FOR UPDATE OF {ROOT} SKIP LOCKED"));
+    Link::text(sql)
+}
+
+/// Rows of a child that hang below rows of its parent, each with the position of
+/// that row in `above`.
+pub(super) fn choose_children(child: &FittedChild<'_>, above: &[Spot]) -> String {
+    let rows = identity(&POSTGRES, child.table, child.condition, "c").join(", ");
+    format!(
+        "SELECT {rows}, t.position FROM unnest({}, {}) WITH ORDINALITY AS t (which, place, position) \
+         JOIN {} AS p ON p.ctid = t.place AND p.tableoid = t.which JOIN {} ON {}",
+        tables(above),
+        places(above),
+        child.parent.sql,
+        relation(child.table, child.condition, "c"),
+        joined(&POSTGRES, (child.parent, "p"), (child.table, "c"), child.on),
+    )
+}
+
+/// Locks those of `spots`, all of one table or partition, that nobody else holds.
+pub(super) fn lock(table: &Table, spots: &[Spot]) -> String {
+    format!("SELECT tableoid, ctid FROM {} WHERE {} FOR UPDATE SKIP LOCKED", table.sql, at("", spots))
+}
+
+/// Deletes `spots`, all of one table or partition, and returns the place and all
+/// stored columns of each.
+pub(super) fn delete(table: &Table, spots: &[Spot]) -> String {
+    let columns: String = table.stored().map(|stored| format!(", d.{}", quote(&stored.name))).collect();
+    format!("DELETE FROM {} AS d WHERE {} RETURNING d.tableoid, d.ctid{columns}", table.sql, at("d.", spots))
+}
+
+/// Those of `spots`, all of one table or partition, at which something points.
+pub(super) fn still_referenced(selection: &Selection<'_>, reference: &FittedChild<'_>, spots: &[Spot]) -> String {
+    let place = at("c.", spots);
+    let mut sql = Sql::new(format!("SELECT c.tableoid, c.ctid FROM {} AS c WHERE {place} AND ", reference.table.sql));
+    sql.append(selection.referenced(reference, "c"));
+    Link::text(sql)
+}
+
+/// Keys and links of rows whose link is cut, behind the place of each.
+pub(super) fn links(child: &FittedChild<'_>, spots: &[Spot]) -> String {
+    let (key, link) = child.link_columns();
+    let columns: String = key.into_iter().chain(link).map(|name| format!(", c.{}", quote(name))).collect();
+    format!("SELECT c.tableoid, c.ctid{columns} FROM {} AS c WHERE {}", child.table.sql, at("c.", spots))
+}
+
+/// Cuts the links of rows.
+pub(super) fn cut(child: &FittedChild<'_>, spots: &[Spot]) -> String {
+    let (_, link) = child.link_columns();
+    let cut = link.into_iter().map(|name| format!("{} = NULL", quote(name))).collect::<Vec<_>>().join(", ");
+    format!("UPDATE {} AS c SET {cut} WHERE {} RETURNING c.tableoid", child.table.sql, at("c.", spots))
+}
+
+fn at(alias: &str, spots: &[Spot]) -> String {
+    let table = spots.first().map_or(0, |spot| spot.table);
+    format!("{alias}ctid = ANY ({}) AND {alias}tableoid = {table}", places(spots))
+}
+
+/// The spots of each table or partition.
+pub(super) fn by_table(spots: &[Spot]) -> Vec<Vec<Spot>> {
+    let mut sorted = spots.to_vec();
+    sorted.sort_unstable();
+    sorted.chunk_by(|one, other| one.table == other.table).map(<[Spot]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_and_written_alike() {
+        let mut line = Line::default();
+        line.read(b"16401\t(7,12)\n").unwrap();
+        let spot = Spot::read(&line, 0).unwrap();
+        assert_eq!(spot, Spot { table: 16401, block: 7, line: 12 });
+        assert_eq!(places(&[spot, spot]), "'{\"(7,12)\",\"(7,12)\"}'::tid[]");
+        line.read(b"16401\tnowhere\n").unwrap();
+        assert!(Spot::read(&line, 0).is_err());
+    }
+
+    #[test]
+    fn places_are_taken_together_by_partition() {
+        let spot = |table, block| Spot { table, block, line: 1 };
+        let grouped = by_table(&[spot(2, 1), spot(1, 5), spot(2, 0)]);
+        assert_eq!(grouped, [vec![spot(1, 5)], vec![spot(2, 0), spot(2, 1)]]);
+        assert!(by_table(&[]).is_empty());
+    }
+}

@@ -1,0 +1,264 @@
+//! The source that records move out of: one session, one transaction at a time,
+//! and what becomes of it.
+//!
+//! The transaction that `take` opens is ended by `commit` or `rollback` only.
+//! Dropping the source closes the session, and with it undoes the batch. Where
+//! the session is lost while it commits, the server is asked what became of the
+//! transaction.
+
+use std::time::Duration;
+
+use super::{
+    census, failure, inspect,
+    link::{Access, Link, only},
+    restore,
+    take::{self, Order, Position, Positions},
+};
+use crate::{
+    adapters::engine::Server,
+    domain::{
+        census::Census,
+        deployment::{Dataset, WipeLevel},
+        id::SourceName,
+        record::Cell,
+        seal::SealReceipt,
+        selection::{Cause, Scope},
+        verdict::Finding,
+    },
+    ports::{Batch, Presence, Restoration, Scan, SchemaFinding, Source, SourceError, WipeJob, Wiped},
+};
+
+/// A PostgreSQL database from which records move.
+#[derive(Debug)]
+pub struct PostgresSource {
+    link: Link,
+    transaction: Transaction,
+    positions: Positions,
+}
+
+#[derive(Debug)]
+enum Transaction {
+    None,
+    /// Something began and was not seen to end: its future was dropped.
+    Unfinished,
+    /// A batch is deleted and waits for its receipt.
+    Taken {
+        position: Position,
+        reached: Option<Cell>,
+        number: u64,
+    },
+}
+
+/// Constraints that may be checked late are: a row may point at another that is
+/// deleted, or comes back, after it.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET CONSTRAINTS ALL DEFERRED";
+
+/// The transaction's number, for whoever has to ask what became of it.
+const NUMBER: &str = "SELECT pg_current_xact_id()";
+
+/// How often the server is asked what became of a transaction.
+const QUESTIONS_MAX: u32 = 20;
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(250);
+
+impl PostgresSource {
+    /// Opens a database for reading and writing, as the only retentiond that
+    /// moves this source's records. `lock_timeout` is how long a lock of the
+    /// application is waited for.
+    pub async fn open(name: SourceName, server: &Server, lock_timeout: Duration) -> Result<Self, SourceError> {
+        let link = Link::open(name, server, lock_timeout, Access::Write).await?;
+        Ok(Self { link, transaction: Transaction::None, positions: Positions::new() })
+    }
+
+    /// Ends the session in an orderly way.
+    pub async fn close(mut self) -> Result<(), SourceError> {
+        self.link.close().await.map_err(|error| self.link.failed(&error))
+    }
+
+    /// Sees that no transaction is open, and that there is a session.
+    async fn idle(&mut self) -> Result<(), SourceError> {
+        match self.transaction {
+            Transaction::None => {}
+            Transaction::Unfinished => self.undo().await,
+            Transaction::Taken { .. } => {
+                let reason = "a batch is open: commit it or roll it back first".to_owned();
+                return Err(SourceError::Engine { reason });
+            }
+        }
+        self.link.connect().await
+    }
+
+    async fn begin(&mut self) -> Result<(), SourceError> {
+        self.transaction = Transaction::Unfinished;
+        if let Err(error) = self.link.command(BEGIN).await {
+            self.undo().await;
+            return Err(self.link.failed(&error));
+        }
+        Ok(())
+    }
+
+    /// Rolls back, by ending the session where nothing else helps.
+    async fn undo(&mut self) {
+        self.link.roll_back().await;
+        self.transaction = Transaction::None;
+    }
+
+    async fn number(&mut self) -> Result<u64, SourceError> {
+        let mut number = 0;
+        self.link.each(NUMBER, |line| only(line, &mut number)).await?;
+        Ok(number)
+    }
+
+    /// Commits. An error of the server's undid the transaction; one of the
+    /// session leaves it open, and the server is asked.
+    async fn finish(&mut self, number: u64) -> Result<(), SourceError> {
+        self.transaction = Transaction::Unfinished;
+        let outcome = self.link.command("COMMIT").await;
+        self.transaction = Transaction::None;
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(error) if self.link.is_connected() => {
+                // The server said no, and a transaction that fails to commit is
+                // undone; nothing is left open either way.
+                self.link.roll_back().await;
+                Err(SourceError::RolledBack { reason: failure::describe(&error) })
+            }
+            Err(error) => self.became(number, &error).await,
+        }
+    }
+
+    /// What became of a transaction whose session was lost. Being connected
+    /// again means that the server has ended the old session.
+    async fn became(&mut self, number: u64, lost: &sqlx::Error) -> Result<(), SourceError> {
+        let question = format!("SELECT coalesce(pg_xact_status('{number}'), 'unknown')");
+        for _ in 0..QUESTIONS_MAX {
+            tokio::time::sleep(BETWEEN_QUESTIONS).await;
+            let mut answer = String::new();
+            let keep = |line: &super::copy::Line| {
+                answer = line.text(0)?.to_owned();
+                Ok(())
+            };
+            if self.link.connect().await.is_err() || self.link.each(&question, keep).await.is_err() {
+                continue;
+            }
+            match answer.as_str() {
+                "committed" => return Ok(()),
+                "aborted" => return Err(SourceError::RolledBack { reason: failure::describe(lost) }),
+                _ => {}
+            }
+        }
+        Err(self.link.failed(lost))
+    }
+}
+
+impl Scan for PostgresSource {
+    fn name(&self) -> &SourceName {
+        &self.link.name
+    }
+
+    async fn inspect(&mut self, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError> {
+        self.idle().await?;
+        inspect(&mut self.link, dataset, all).await
+    }
+
+    async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
+        self.idle().await?;
+        census(&mut self.link, dataset, scope).await
+    }
+}
+
+impl Source for PostgresSource {
+    async fn take(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        limit: u32,
+    ) -> Result<Option<Batch>, SourceError> {
+        self.idle().await?;
+        if limit == 0 {
+            return Err(SourceError::Engine { reason: "a batch of no records was asked for".to_owned() });
+        }
+        self.begin().await?;
+        let position = take::position_key(dataset, cause);
+        let from = self.positions.get(&position).cloned();
+        let order = Order { dataset, scope, cause, limit, position: from.as_ref() };
+        let outcome = match take::take(&mut self.link, order).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.undo().await;
+                return Err(error);
+            }
+        };
+        if outcome.batch.is_none() {
+            self.undo().await;
+            self.positions.remove(&position);
+            return Ok(None);
+        }
+        let number = match self.number().await {
+            Ok(number) => number,
+            Err(error) => {
+                self.undo().await;
+                return Err(error);
+            }
+        };
+        self.transaction = Transaction::Taken { position, reached: outcome.position, number };
+        Ok(outcome.batch)
+    }
+
+    async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {
+        let Transaction::Taken { position, reached, number } =
+            std::mem::replace(&mut self.transaction, Transaction::None)
+        else {
+            return Err(SourceError::Engine { reason: format!("no batch is open for receipt {}", receipt.batch()) });
+        };
+        self.finish(number).await?;
+        match reached {
+            Some(reached) => self.positions.insert(position, reached),
+            None => self.positions.remove(&position),
+        };
+        Ok(())
+    }
+
+    async fn rollback(&mut self) -> Result<(), SourceError> {
+        match self.transaction {
+            Transaction::None => {}
+            Transaction::Unfinished | Transaction::Taken { .. } => self.undo().await,
+        }
+        Ok(())
+    }
+
+    async fn presence(&mut self, record: &Restoration<'_>) -> Result<Presence, SourceError> {
+        self.idle().await?;
+        restore::presence(&mut self.link, record).await
+    }
+
+    async fn put_back(&mut self, records: &[Restoration<'_>]) -> Result<(), SourceError> {
+        self.idle().await?;
+        self.begin().await?;
+        let put_back = match restore::put_back(&mut self.link, records).await {
+            Ok(()) => self.number().await,
+            Err(error) => Err(error),
+        };
+        match put_back {
+            Ok(number) => self.finish(number).await,
+            // Nothing was committed, whatever was lost.
+            Err(error) => {
+                self.undo().await;
+                Err(match error {
+                    known @ (SourceError::RolledBack { .. } | SourceError::Schema { .. }) => known,
+                    other => SourceError::RolledBack { reason: other.to_string() },
+                })
+            }
+        }
+    }
+
+    /// Rewriting a PostgreSQL table is not in this version yet.
+    async fn wipe(&mut self, job: &WipeJob<'_>) -> Result<Wiped, SourceError> {
+        if job.level != WipeLevel::None {
+            let reason = "wiping PostgreSQL is not in this version yet: nothing was wiped".to_owned();
+            return Err(SourceError::Engine { reason });
+        }
+        let finding = Finding::unknown("nothing was wiped: deleted rows stay in the files until they are overwritten");
+        Ok(Wiped { method: "none".to_owned(), tool: "PostgreSQL".to_owned(), finding, bytes: 0, owed: false })
+    }
+}

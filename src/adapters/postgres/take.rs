@@ -1,0 +1,399 @@
+//! Takes a batch: everything in one transaction that is left open.
+//!
+//! Rows are locked first, skipping those that the application holds; a record of
+//! which any row is held stays whole. What is returned by the deletion is what
+//! is sealed, byte for byte; any doubt about the numbers is an error, and the
+//! caller undoes the transaction.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use super::{
+    batch::{self, Spot},
+    catalogue::Catalogue,
+    copy::{Form, Line, Returned},
+    failure::{self, Meaning},
+    link::Link,
+};
+use crate::{
+    adapters::sql::{
+        Fitted, FittedChild, FittedEvent, Gathered, Level, Place, Selection, Table, carried, check_conditions,
+        check_links, headings, miscounted,
+    },
+    domain::{
+        deployment::Dataset,
+        record::Cell,
+        selection::{Cause, Scope},
+    },
+    ports::{Batch, SourceError, Taken},
+};
+
+/// Up to where a dataset's table was read for a cause: what lies before it was
+/// taken or has to wait, and need not be read again in this cycle.
+pub(super) type Position = (String, String, Cause);
+
+/// The positions of all datasets.
+pub(super) type Positions = BTreeMap<Position, Cell>;
+
+/// A batch with the position to go on from once it is committed.
+pub(super) struct Outcome {
+    pub(super) batch: Option<Batch>,
+    pub(super) position: Option<Cell>,
+}
+
+pub(super) fn position_key(dataset: &Dataset, cause: &Cause) -> Position {
+    (dataset.rule.to_string(), dataset.table.clone(), cause.clone())
+}
+
+/// How often other roots are looked for when the application holds all that were
+/// found.
+const ROUNDS_MAX: usize = 8;
+
+/// How often a schema may change while it is being locked.
+const SCHEMAS_MAX: usize = 3;
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Order<'a> {
+    pub(super) dataset: &'a Dataset,
+    pub(super) scope: &'a Scope<'a>,
+    pub(super) cause: &'a Cause,
+    pub(super) limit: u32,
+    pub(super) position: Option<&'a Cell>,
+}
+
+/// Runs inside an open transaction.
+pub(super) async fn take(link: &mut Link, order: Order<'_>) -> Result<Outcome, SourceError> {
+    let catalogue = lock_schema(link, order.dataset).await?;
+    let schema = &catalogue.schema;
+    let selection = Selection::new(order.dataset, order.scope, schema)?;
+    let fitted = &selection.of.fitted;
+    check_conditions(link, fitted).await?;
+    let others = order.scope.others.iter().map(|(other, _)| *other);
+    check_links(fitted, schema, others.filter(|other| !std::ptr::eq(*other, order.dataset)))?;
+    let own = fitted.event(order.scope.event)?;
+    let mut start = order.position;
+    let mut chosen = choose(link, &selection, order, start).await?;
+    if chosen.is_empty() && start.is_some() {
+        start = None;
+        chosen = choose(link, &selection, order, None).await?;
+    }
+    if chosen.is_empty() {
+        return Ok(Outcome { batch: None, position: None });
+    }
+    // Behind the last position everything starts over, so that no row that came
+    // in the meantime, or waits no more, is left out.
+    let position = if chosen.complete { None } else { chosen.reached.take() };
+    let last = chosen.complete && start.is_none();
+    let records = Taking { link, selection: &selection, chosen }.all(own, order.scope).await?;
+    let command = "SET CONSTRAINTS ALL IMMEDIATE";
+    link.command(command).await.map_err(|error| refused(link, &error))?;
+    Ok(Outcome { batch: Some(Batch { tables: headings(fitted), records, last }), position })
+}
+
+/// Keeps the tables that lose rows as they are until the transaction ends, and reads
+/// the schema as it then is: a column that is added later would not be sealed.
+async fn lock_schema(link: &mut Link, dataset: &Dataset) -> Result<Arc<Catalogue>, SourceError> {
+    let mut catalogue = link.catalogue().await?;
+    for _ in 0..SCHEMAS_MAX {
+        let fitted = Fitted::for_query(dataset, &catalogue.schema)?;
+        let tables: BTreeSet<&str> = fitted.tables().into_iter().map(|table| table.sql.as_str()).collect();
+        let tables = tables.into_iter().collect::<Vec<_>>().join(", ");
+        let locked = link.command(&format!("LOCK TABLE {tables} IN ROW EXCLUSIVE MODE")).await;
+        locked.map_err(|error| refused(link, &error))?;
+        let now = link.catalogue().await?;
+        if Arc::ptr_eq(&now, &catalogue) {
+            return Ok(now);
+        }
+        catalogue = now;
+    }
+    Err(SourceError::RolledBack { reason: "the schema is being changed; hint: run again when that is done".to_owned() })
+}
+
+/// The rows of a batch, by table number, each with the number of its record.
+struct Chosen {
+    rows: Vec<Vec<(Spot, usize)>>,
+    /// What is carried of each record's event, by record number.
+    carried: Vec<Vec<Cell>>,
+    /// The last root's value in the order of the scan.
+    reached: Option<Cell>,
+    /// No other root is left behind these.
+    complete: bool,
+    /// Rows that belong to a record, by whatever way.
+    seen: HashSet<Spot>,
+}
+
+impl Chosen {
+    fn is_empty(&self) -> bool {
+        self.rows.first().is_none_or(Vec::is_empty)
+    }
+
+    fn spots(&self, number: usize) -> Vec<Spot> {
+        self.rows.get(number).into_iter().flatten().map(|(spot, _)| *spot).collect()
+    }
+
+    /// Leaves records out, and numbers the others anew.
+    fn drop_records(&mut self, held: &HashSet<usize>) {
+        let mut numbers = HashMap::new();
+        let records = self.rows.first().map_or(&[][..], Vec::as_slice);
+        for (_, record) in records.iter().filter(|(_, record)| !held.contains(record)) {
+            let next = numbers.len();
+            numbers.insert(*record, next);
+        }
+        for rows in &mut self.rows {
+            rows.retain_mut(|(_, record)| numbers.get(record).map(|number| *record = *number).is_some());
+        }
+        let mut position = 0;
+        self.carried.retain(|_| {
+            position += 1;
+            !held.contains(&(position - 1))
+        });
+    }
+}
+
+/// Chooses and locks up to `limit` records. Records of which the application
+/// holds a row are passed over, and others are looked for.
+async fn choose(
+    link: &mut Link,
+    selection: &Selection<'_>,
+    order: Order<'_>,
+    position: Option<&Cell>,
+) -> Result<Chosen, SourceError> {
+    let mut passed: Vec<Spot> = Vec::new();
+    for _ in 0..ROUNDS_MAX {
+        let mut chosen = choose_roots(link, selection, order, position, &passed).await?;
+        if chosen.is_empty() {
+            return Ok(chosen);
+        }
+        let fitted = &selection.of.fitted;
+        let held = match fitted.levels().first() {
+            Some(level) => choose_level(link, fitted, level, &mut chosen).await?,
+            None => HashSet::new(),
+        };
+        if held.is_empty() {
+            return Ok(chosen);
+        }
+        let roots = chosen.rows.first().into_iter().flatten();
+        passed.extend(roots.filter(|(_, record)| held.contains(record)).map(|(spot, _)| *spot));
+        chosen.drop_records(&held);
+        if !chosen.is_empty() {
+            return Ok(chosen);
+        }
+    }
+    Ok(Chosen { rows: Vec::new(), carried: Vec::new(), reached: None, complete: true, seen: HashSet::new() })
+}
+
+async fn choose_roots(
+    link: &mut Link,
+    selection: &Selection<'_>,
+    order: Order<'_>,
+    position: Option<&Cell>,
+    but: &[Spot],
+) -> Result<Chosen, SourceError> {
+    let fitted = &selection.of.fitted;
+    let own = fitted.event(selection.of.scope.event)?;
+    let (driven, held) = (selection.driven(order.cause)?, selection.held_strictly()?);
+    let statement = batch::choose_roots(fitted, driven, own, held, position, (order.limit, but));
+    let holder = match own.place {
+        Place::Through { table, .. } => table,
+        Place::Own => fitted.root,
+    };
+    let forms: Vec<Form> =
+        own.columns.names().iter().map(|name| holder.column(name).map_or(Form::Text, Form::of)).collect();
+    let (mut roots, mut values, mut reached) = (Vec::new(), Vec::new(), None);
+    link.each(&statement, |line| {
+        roots.push((Spot::read(line, 0)?, roots.len()));
+        reached = Some(line.cell(2, Form::Text)?);
+        let carried = forms.iter().take(carried(own)).enumerate().map(|(at, form)| line.cell(3 + at, *form));
+        values.push(carried.collect::<Result<Vec<_>, _>>()?);
+        Ok(())
+    })
+    .await?;
+    let complete = (roots.len() as u64) < u64::from(order.limit);
+    let seen = roots.iter().map(|(spot, _)| *spot).collect();
+    let mut rows = vec![Vec::new(); headings(fitted).len()];
+    if let Some(first) = rows.first_mut() {
+        *first = roots;
+    }
+    Ok(Chosen { rows, carried: values, reached, complete, seen })
+}
+
+/// Chooses and locks the rows that hang on rows of a level; a row that was
+/// reached before, by any way, stays with the record that reached it first.
+/// Returns the records of which the application holds a row.
+async fn choose_level(
+    link: &mut Link,
+    fitted: &Fitted<'_>,
+    level: &Level<'_, '_>,
+    chosen: &mut Chosen,
+) -> Result<HashSet<usize>, SourceError> {
+    let tables = fitted.tables();
+    let mut held = HashSet::new();
+    for child in level.own.iter().chain(&level.unlinked).chain(&level.candidates) {
+        let Some(number) = child.number else { continue };
+        let mut found: Vec<(Spot, usize)> = Vec::new();
+        for above in numbers_of(&tables, child.parent) {
+            let (parents, spots) = (chosen.rows.get(above).cloned().unwrap_or_default(), chosen.spots(above));
+            if spots.is_empty() {
+                continue;
+            }
+            link.each(&batch::choose_children(child, &spots), |line| {
+                let spot = Spot::read(line, 0)?;
+                let parent = parents.get(line.number::<usize>(2)?.wrapping_sub(1));
+                let (_, record) = parent.ok_or_else(|| miscounted(&child.table.name, "a row hangs below none"))?;
+                if chosen.seen.insert(spot) {
+                    found.push((spot, *record));
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        let spots: Vec<Spot> = found.iter().map(|(spot, _)| *spot).collect();
+        let locked = lock(link, child.table, &spots).await?;
+        held.extend(found.iter().filter(|(spot, _)| !locked.contains(spot)).map(|(_, record)| *record));
+        if let Some(rows) = chosen.rows.get_mut(number) {
+            *rows = found;
+        }
+    }
+    Ok(held)
+}
+
+async fn lock(link: &mut Link, table: &Table, spots: &[Spot]) -> Result<HashSet<Spot>, SourceError> {
+    let mut locked = HashSet::with_capacity(spots.len());
+    for some in batch::by_table(spots) {
+        link.each(&batch::lock(table, &some), |line| {
+            locked.insert(Spot::read(line, 0)?);
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(locked)
+}
+
+fn numbers_of<'t>(tables: &'t [&Table], table: &'t Table) -> impl Iterator<Item = usize> + 't {
+    tables.iter().enumerate().filter(|(_, other)| other.is(table)).map(|(number, _)| number)
+}
+
+/// A batch whose roots, and what hangs on them, are chosen.
+struct Taking<'t, 'a> {
+    link: &'t mut Link,
+    selection: &'t Selection<'a>,
+    chosen: Chosen,
+}
+
+impl<'t, 'a> Taking<'t, 'a> {
+    /// Deletes everything that goes with the roots, level by level: what they
+    /// point at is looked at when nothing of them is left.
+    async fn all(mut self, own: &'t FittedEvent<'a>, scope: &Scope<'_>) -> Result<Vec<Taken>, SourceError> {
+        let fitted: &'t Fitted<'a> = &self.selection.of.fitted;
+        let roots = self.chosen.rows.first().map_or(0, Vec::len);
+        let mut gathered = Gathered::new(fitted, own, scope, roots, fitted.root.stored().count())?;
+        for (position, level) in fitted.levels().into_iter().enumerate() {
+            if position > 0 {
+                for reference in &level.references {
+                    self.drop_referenced(reference).await?;
+                }
+                if !choose_level(self.link, fitted, &level, &mut self.chosen).await?.is_empty() {
+                    return Err(held_by_the_application());
+                }
+            }
+            for child in &level.unlinked {
+                self.unlink(child, &mut gathered).await?;
+            }
+            for number in level.upwards(position == 0) {
+                self.delete(number, &mut gathered).await?;
+            }
+        }
+        gathered.finish()
+    }
+
+    /// Lets go of rows at which something still points, now that the records
+    /// that did are deleted.
+    async fn drop_referenced(&mut self, reference: &FittedChild<'a>) -> Result<(), SourceError> {
+        let Some(number) = reference.number else { return Ok(()) };
+        let mut kept = HashSet::new();
+        for some in batch::by_table(&self.chosen.spots(number)) {
+            let statement = batch::still_referenced(self.selection, reference, &some);
+            self.link
+                .each(&statement, |line| {
+                    kept.insert(Spot::read(line, 0)?);
+                    Ok(())
+                })
+                .await?;
+        }
+        if let Some(rows) = self.chosen.rows.get_mut(number) {
+            rows.retain(|(spot, _)| !kept.contains(spot));
+        }
+        Ok(())
+    }
+
+    /// Seals what the links were, and cuts them.
+    async fn unlink(&mut self, child: &FittedChild<'a>, gathered: &mut Gathered<'_>) -> Result<(), SourceError> {
+        let Some(number) = child.number else { return Ok(()) };
+        let (key, link) = child.link_columns();
+        let columns = key.iter().chain(&link).filter_map(|name| child.table.column(name));
+        let forms: Vec<Form> = columns.map(Form::of).collect();
+        for some in batch::by_table(&self.chosen.spots(number)) {
+            let sealed = self.each(&batch::links(child, &some), (number, child.table, &forms), gathered).await?;
+            let cut = self.link.each_or(&batch::cut(child, &some), |_| Ok(())).await?;
+            let cut = cut.map_err(|error| refused(self.link, &error))?;
+            if [sealed, cut] != [some.len() as u64; 2] {
+                return Err(miscounted(&child.table.name, "links chosen, sealed and cut differ in number"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete(&mut self, number: usize, gathered: &mut Gathered<'_>) -> Result<(), SourceError> {
+        let tables = self.selection.of.fitted.tables();
+        let Some(table) = tables.get(number) else { return Ok(()) };
+        let forms = Form::of_stored(table);
+        for some in batch::by_table(&self.chosen.spots(number)) {
+            let deleted = self.each(&batch::delete(table, &some), (number, table, &forms), gathered).await?;
+            if deleted != some.len() as u64 {
+                return Err(miscounted(&table.name, "rows chosen and deleted differ in number"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gathers the rows of a statement, each behind its place; their number.
+    async fn each(
+        &mut self,
+        statement: &str,
+        (number, table, forms): (usize, &Table, &[Form]),
+        gathered: &mut Gathered<'_>,
+    ) -> Result<u64, SourceError> {
+        let rows = self.chosen.rows.get(number).map_or(&[][..], Vec::as_slice);
+        let records: HashMap<Spot, usize> = rows.iter().copied().collect();
+        let chosen = &self.chosen;
+        let gather = |line: &Line| {
+            let spot = Spot::read(line, 0)?;
+            let record = *records.get(&spot).ok_or_else(|| miscounted(&table.name, "a row was not chosen"))?;
+            let carried = chosen.carried.get(record).map_or(&[][..], Vec::as_slice);
+            gathered.add(record, number, &Returned { line, skip: 2, forms, carried })
+        };
+        let changed = self.link.each_or(statement, gather).await?;
+        changed.map_err(|error| refused(self.link, &error))
+    }
+}
+
+fn held_by_the_application() -> SourceError {
+    SourceError::RolledBack { reason: "the application holds a lock; hint: try again when it is idle".to_owned() }
+}
+
+/// An error of a statement that changes rows.
+fn refused(link: &Link, error: &sqlx::Error) -> SourceError {
+    match failure::meaning(error) {
+        Meaning::ForeignKey => SourceError::RolledBack {
+            reason: format!(
+                "a foreign key forbids the deletion ({}); hint: run check and cover the key with an edge",
+                failure::describe(error)
+            ),
+        },
+        Meaning::Locked => held_by_the_application(),
+        _ => link.failed(error),
+    }
+}
