@@ -53,11 +53,17 @@ impl Dialect for MySql {
         }
     }
 
+    /// As bytes, which no collation and no padding makes equal to others.
     fn located(&self, column: &Column, text: &str) -> String {
         match value::class(&column.declared) {
-            Class::Bytes => format!("LOWER(HEX({text}))"),
-            Class::Text(_) => format!("CAST({text} AS BINARY)"),
-            Class::Integer | Class::Real | Class::Instant | Class::Ascii => format!("CAST({text} AS CHAR)"),
+            Class::Bytes => format!("CAST(LOWER(HEX({text})) AS BINARY)"),
+            // Without the zeros that a column may be filled up with.
+            Class::Integer => format!("CAST({text} + 0 AS BINARY)"),
+            Class::Instant => format!(
+                "CASE WHEN {text} > '1970-01-01 00:00:00' THEN CONCAT(CAST({text} AS BINARY), 'Z') \
+                 ELSE CAST({text} AS BINARY) END"
+            ),
+            Class::Text(_) | Class::Real | Class::Ascii => format!("CAST({text} AS BINARY)"),
         }
     }
 

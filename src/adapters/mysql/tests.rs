@@ -231,6 +231,28 @@ async fn a_range_of_an_indexed_event_is_found_through_its_index() {
     }
 }
 
+/// A hold that names a key or a subject must mean the same rows in SQL as in the
+/// vault's index.
+#[tokio::test]
+async fn a_key_is_located_by_the_same_text_in_sql_and_in_records() {
+    let more = ["INT(8) ZEROFILL", "BINARY(4)", "VARBINARY(20)", "DECIMAL(20,4)", "TIME(6)", "YEAR", "TIMESTAMP NULL"];
+    for declared in TYPES.map(|(declared, _)| declared).into_iter().chain(more) {
+        let mut bench = bench(&format!("CREATE TABLE v (id INT PRIMARY KEY, at {declared})")).await;
+        let mut values = nasty();
+        values.extend(["USER1 ", "user1", "12", "00012", "12:30:00"].map(text));
+        bench.fill(&values.into_iter().map(|value| vec![value]).collect::<Vec<_>>()).await;
+        let catalogue = Catalogue::read(&mut bench.link).await.unwrap();
+        let column = catalogue.schema.table("v").unwrap().column("at").unwrap();
+        let located = MYSQL.located(column, "v.at");
+        let rows = bench.link.all(&format!("SELECT {FIRST}, {located} FROM v ORDER BY id")).await.unwrap();
+        let cells = agreement::Bench::cells(&mut bench, &["at"]).await;
+        for (row, cells) in rows.iter().zip(cells) {
+            let found = value::raw(row, BEHIND_FIRST).unwrap().unwrap_or_default();
+            assert_eq!(found, record::locator(&cells), "{declared}: {cells:?}");
+        }
+    }
+}
+
 /// Every bit pattern of a float that is a number is a value of its own, save the
 /// negative zero, which the server does not keep.
 #[tokio::test]
