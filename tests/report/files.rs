@@ -66,6 +66,12 @@ fn the_evidence_has_a_proof_for_each_destruction_that_leads_to_the_signed_root()
     for field in ["by", "actor", "host", "digest", "reason", "time", "records", "outcome"] {
         assert!(!access[field].is_null(), "{field} of {access}");
     }
+    let hold = &report["holds"][0];
+    assert_eq!(
+        (&hold["category"], &hold["by"], &hold["rule"]),
+        (&"litigation".into(), &"C. Counsel".into(), &"visit-log".into())
+    );
+    assert!(hold["lifted"].is_null() && !hold.to_string().contains("case 2026-1"), "{hold}");
     for done in report["destructions"].as_array().unwrap() {
         for field in ["first_day", "last_day", "due", "latest", "time", "fields", "policy", "parts"] {
             assert!(!done[field].is_null(), "{field} of {done}");

@@ -24,6 +24,8 @@ pub fn demonstration() -> &'static Path {
         let people = ["--by", "P. Archive", "--witness", "K. Officer", "--fields", "name,address"];
         let now = ["--config", &config, "--now", "2026-11-29T04:00:00+09:00"];
         run(&[&now[..], &paper[..], &people[..]].concat());
+        let hold = ["hold", "add", "--rule", "visit-log", "--category", "litigation", "--by", "C. Counsel"];
+        run(&[&now[..], &hold[..], &["--reason", "case 2026-1"]].concat());
         (parent, dir)
     });
     dir

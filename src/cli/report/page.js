@@ -77,7 +77,7 @@ const cards = [
   [T.card_records, total('records')], [T.card_operations, rows.length], [T.card_manual, E.manual.length],
   [T.card_completed, withVerdict('PASS')], [T.card_unproven, withVerdict('UNKNOWN'), true],
   [T.card_failed, withVerdict('FAIL'), true], [T.card_late, late, true], [T.card_overdue, overdue, true],
-  [T.card_accesses, E.accesses.length], [T.card_refusals, E.refusals.length], [T.card_open, E.open.length, true],
+  [T.card_holds, E.holds.filter(item => !item.lifted).length], [T.card_accesses, E.accesses.length], [T.card_refusals, E.refusals.length], [T.card_open, E.open.length, true],
 ];
 $('cards').append(...cards.map(([name, n, note]) =>
   el('div', { class: note && n ? 'note' : null }, el('dt', {}, name), el('dd', {}, (note && n ? '! ' : '') + count(n)))));
@@ -237,7 +237,10 @@ $('sections').append(
   section(T.manual_title, T.manual_lead, [T.destroyed_on, T.file, T.method, T.amount, T.place, T.by, T.witness, T.attachment],
     E.manual.map(item => [item.destroyed, [item.what, item.fields?.length ? el('span', { class: 'sub' }, item.fields.join(', ')) : ''], item.method, `${count(item.count)} ${item.unit}`, item.place, item.by, item.witness, item.attachment ? mono(item.attachment) : '–'])),
   section(T.access_title, T.access_lead, [T.when, T.who, T.where, T.whose, T.why, T.what, T.result],
-    E.accesses.map(item => [at(item.time), [item.by, el('span', { class: 'sub' }, item.actor)], item.host, mono(item.digest), item.reason, [T['access_' + item.kind], el('span', { class: 'sub' }, records(item.records))], T['outcome_' + (item.outcome ?? 'open')]])),
+    E.accesses.map(item => [at(item.time), [item.by, el('span', { class: 'sub' }, item.actor)], item.host, mono(item.digest), item.reason, [T['access_' + item.kind], el('span', { class: 'sub' }, item.kind === 'read' ? (item.shown === null ? '' : said(T.shown, { n: count(item.shown) })) : records(item.records))], T['outcome_' + (item.outcome ?? 'open')]])),
+  section(T.hold_title, T.hold_lead, [T.when, T.hold, T.scope, T.category, T.by, T.review, T.lifted],
+    E.holds.map(item => [at(item.time), mono(item.hold), [[item.rule ? ruleName(item.rule) : '', item.dataset].filter(Boolean).join(' · ') || '–', item.whose ? el('span', { class: 'sub' }, mono(item.whose)) : '', item.freeze ? el('span', { class: 'sub' }, T.frozen) : ''],
+      T['category_' + item.category] ?? item.category, item.by, item.review, item.lifted ? [at(item.lifted), el('span', { class: 'sub' }, `${item.lifted_by}: ${item.lift_reason}`)] : T.in_force])),
   section(T.overdue_title, said(T.overdue_lead, { at: at(data.now) }), [T.file, T.records, T.buckets, T.latest],
     data.overdue.map(item => [ruleName(item.rule), count(item.records), count(item.buckets), at(item.latest)]), [1, 2]),
   section(T.refusal_title, T.refusal_lead, [T.when, T.what, T.rule, T.limit, T.value],
@@ -271,7 +274,7 @@ function certificate(item) {
     el('h2', { id: 'certificate-title' }, T.certificate_title), el('p', { class: 'small' }, `${E.origin} · ${item.operation}`),
     el('p', {}, badge(item.verdict), ' ', el('strong', {}, inForce ? T.certificate_pass : item.verdict === 'FAIL' ? T.certificate_fail : T.certificate_unknown), inForce ? '' : reasons({ reasons: [...new Set(item.parts.flatMap(part => part.finding.reasons))] })),
     el('h3', {}, T.part_identity), list([
-      [T.file, ruleName(item.rule)], [T.rule, `${item.rule}${rule?.clause ? ` (${rule.clause})` : ''}`], [T.basis, rule?.basis],
+      [T.file, ruleName(item.rule)], [T.rule, `${item.rule}${rule?.clause ? ` (${rule.clause})` : ''}`], [T.hold, item.hold ? mono(item.hold) : null], [T.basis, rule?.basis],
       [T.policy, policy ? `${policy.title} ${policy.version}` : null], [T.digest, mono(item.policy)], [T.kinds, fieldNames(item.fields)],
       [T.records, `${count(item.records)}${children ? ` (+ ${children})` : ''}`], [T.buckets, count(item.buckets)], [T.events, `${item.first} ~ ${item.last}`]]),
     el('h3', {}, T.part_why), timeline(item, true), list([
@@ -376,10 +379,10 @@ async function signed(note, key) {
 
 // What this page shows, told again from the entries alone.
 class Retold {
-  wrong = []; cases = new Map(); done = []; open = new Map(); wiped = new Map(); runs = new Map(); differences = 0;
+  wrong = []; cases = new Map(); done = []; begun = new Map(); holds = new Map(); approved = new Map(); confirmed = new Map(); open = new Map(); wiped = new Map(); runs = new Map(); differences = 0;
   constructor() {
     this.shown = { destructions: new Map(rowOf) };
-    for (const kind of ['manual', 'accesses', 'refusals', 'wipes', 'residues']) this.shown[kind] = new Map(E[kind].map(item => [item.seq, item]));
+    for (const kind of ['manual', 'accesses', 'holds', 'refusals', 'wipes', 'residues']) this.shown[kind] = new Map(E[kind].map(item => [item.seq, item]));
     this.policies = new Map(E.policies.map(policy => [policy.digest + policy.adopted, policy]));
   }
   differs(text) { if (this.differences++ < 5) this.wrong.push(text); }
@@ -399,7 +402,13 @@ class Retold {
       case 'run.started': this.runs.set(e.run, e); break;
       case 'refused': if (this.within(on(e.time))) this.check('refusals', e.seq, { time: e.time, what: e.what, rule: e.rule, limit: e.limit, value: e.value }); break;
       case 'manual.recorded': if (this.within(e.destroyed)) { const { v, type, run, policy, ...facts } = e; this.check('manual', e.seq, facts); } break;
-      case 'restore.intent': this.open.set(e.operation, e); if (this.within(on(e.time))) this.check('accesses', e.seq, { time: e.time, by: e.by, actor: e.actor, host: e.host, digest: e.digest, reason: e.reason, records: e.records, kind: 'restored' }); break;
+      case 'restore.intent': this.begun.set(e.operation, { seq: e.seq, time: e.time, by: e.by, actor: e.actor, host: e.host, digest: e.digest, reason: e.reason, records: e.records, kind: 'restored', shown: null, outcome: null }); break;
+      case 'read.intent': this.begun.set(e.operation, { seq: e.seq, time: e.time, by: e.by, actor: e.actor, host: e.host, digest: e.whose, reason: e.reason, records: {}, kind: 'read', shown: null, outcome: null }); break;
+      case 'restore.outcome': case 'read.outcome': this.accessed({ ...this.begun.get(e.operation), outcome: e.result, shown: e.type === 'read.outcome' ? e.records : null }); this.begun.delete(e.operation); break;
+      case 'hold.placed': this.holds.set(e.hold, { seq: e.seq, time: e.time, hold: e.hold, rule: e.rule, dataset: e.dataset, whose: e.whose, category: e.category, review: e.review, freeze: e.freeze, by: e.by, placed: e.placed, lifted: null, lifted_by: null, lift_reason: null }); break;
+      case 'hold.lifted': Object.assign(this.holds.get(e.hold), { lifted: e.time, lifted_by: e.by, lift_reason: e.reason }); break;
+      case 'plan.approved': this.approved.set(e.plan, e.by); break;
+      case 'run.confirmed': this.confirmed.set(e.confirmed, e); break;
       case 'wipe.started': for (const table of e.tables) this.wiped.set(`${e.source}.${table}`, { method: '', finding: { verdict: 'UNKNOWN', reasons: ['a wipe was begun and not finished'] } }); break;
       case 'wipe.finished':
         for (const table of e.tables) this.wiped.set(`${e.source}.${table}`, { method: e.method, tool: e.tool, finding: e.finding });
@@ -413,6 +422,7 @@ class Retold {
       case 'destroy.outcome': if (e.result === 'destroyed' && this.within(on(e.time))) this.destroyed(e); this.open.delete(e.operation); break;
     }
   }
+  accessed(facts) { if (this.within(on(facts.time))) this.check('accesses', facts.seq, facts); }
   policy(e) {
     const view = this.policies.get(e.policy + e.time);
     const told = e.document?.rules.map(rule => [rule.id, rule.name.ko, rule.name.en, rule.keep, rule.event, rule.basis.statute ?? rule.basis]) ?? [];
@@ -427,10 +437,10 @@ class Retold {
       const wiped = this.wiped.get(name);
       parts.push(wiped ? { location: { source: name }, ...wiped } : silent({ source: name }, 'wipe of this table'));
     }
-    this.done.push({ seq: e.seq, rule: e.rule, parts, worst: e.finding.verdict, sources: [...new Set(Object.keys(intent.fields ?? {}).sort().map(name => name.split('.')[0]))] });
-    this.check('destructions', e.seq, { intent: intent.seq, operation: e.operation, run: e.run, rule: e.rule, policy: intent.policy, fields: intent.fields ?? {}, holidays: intent.holidays,
+    this.done.push({ seq: e.seq, run: e.run, rule: e.rule, parts, worst: e.finding.verdict, sources: [...new Set(Object.keys(intent.fields ?? {}).sort().map(name => name.split('.')[0]))] });
+    this.check('destructions', e.seq, { intent: intent.seq, operation: e.operation, run: e.run, rule: e.rule, hold: intent.hold, policy: intent.policy, fields: intent.fields ?? {}, holidays: intent.holidays,
       buckets: e.buckets, records: e.records, children: e.children, first: e.first, last: e.last, due: e.due, latest: e.latest, time: e.time, late_seconds: e.late_seconds,
-      segments: intent.segments, bytes: erased?.bytes ?? 0, finding: e.finding, plan: run?.plan, reviewed_by: run?.by, actor: e.actor, host: e.host });
+      segments: intent.segments, bytes: erased?.bytes ?? 0, finding: e.finding, plan: run?.plan, reviewed_by: run?.by, approved_by: this.approved.get(run?.plan), actor: e.actor, host: e.host });
   }
   // Horizons: when what is not clean is gone, if every such place has a date.
   horizon(locations) {
@@ -451,8 +461,12 @@ class Retold {
     for (const item of this.done) {
       const parts = [...item.parts, ...this.lingering(item)];
       const shown = rowOf.get(item.seq);
+      const { by = null, time = null } = this.confirmed.get(item.run) ?? {};
+      if (shown && !(of(shown, 'confirmed_by') === by && of(shown, 'confirmed') === time)) this.differs(said(T.differs, { seq: item.seq, key: 'confirmed' }));
       if (shown && !(same(of(shown, 'parts'), parts) && of(shown, 'verdict') === worst([item.worst, ...parts.map(part => part.finding.verdict)]))) this.differs(said(T.differs, { seq: item.seq, key: 'parts, verdict' }));
     }
+    for (const facts of this.begun.values()) this.accessed(facts);
+    for (const facts of this.holds.values()) if (on(facts.time) <= E.period.to && (!facts.lifted || on(facts.lifted) >= E.period.from)) this.check('holds', facts.seq, facts);
     for (const { scan, finding, closed } of this.cases.values()) {
       if (!closed || this.within(on(scan.time))) this.check('residues', scan.seq, { time: scan.time, case: scan.case, source: scan.source, rules: scan.rules, tables: scan.tables, locations: scan.locations, finding, closed, until: this.horizon(scan.locations) });
     }

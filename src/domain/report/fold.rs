@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::{
-    Access, Destruction, Evidence, Location, Manual, OpenIntent, Part, Period, PolicyView, Refusal, Wipe, access,
+    Destruction, Evidence, Held, Location, Manual, OpenIntent, Part, Period, PolicyView, Refusal, Wipe, held::People,
     lingering::Lingering, open_batch,
 };
 use crate::domain::{
@@ -27,7 +27,7 @@ pub struct Fold {
     runs: HashMap<RunId, RunFacts>,
     batches: HashMap<BatchId, OpenIntent>,
     destructions: HashMap<OperationId, Unfinished>,
-    accesses: HashMap<OperationId, Access>,
+    people: People,
     lingering: Lingering,
     /// The newest word about each table's traces.
     wiped: HashMap<(SourceName, String), Part>,
@@ -63,6 +63,7 @@ impl Fold {
             destructions: Vec::new(),
             manual: Vec::new(),
             accesses: Vec::new(),
+            holds: Vec::new(),
             refusals: Vec::new(),
             wipes: Vec::new(),
             residues: Vec::new(),
@@ -74,7 +75,7 @@ impl Fold {
             runs: HashMap::new(),
             batches: HashMap::new(),
             destructions: HashMap::new(),
-            accesses: HashMap::new(),
+            people: People::default(),
             lingering: Lingering::default(),
             wiped: HashMap::new(),
         }
@@ -126,10 +127,13 @@ impl Fold {
                 limit: limit.clone(),
                 value: value.clone(),
             }),
-            Event::RestoreIntent(_) | Event::RestoreOutcome { .. } => self.access(entry),
             Event::WipeStarted { .. } | Event::WipeFinished { .. } => self.wipe(entry),
             Event::ResidueScanned(_) | Event::ResidueClosed { .. } => self.lingering.entry(entry),
-            _ => self.destruction(entry),
+            Event::DestroyIntent(_)
+            | Event::KeyDestroyed { .. }
+            | Event::CiphertextDeleted { .. }
+            | Event::DestroyOutcome(_) => self.destruction(entry),
+            _ => self.people.entry(entry),
         }
     }
 
@@ -140,27 +144,6 @@ impl Fold {
     fn dated_within(&self, date: NaiveDate) -> bool {
         let Period { from, to } = self.evidence.period;
         from <= date && date <= to
-    }
-
-    fn access(&mut self, entry: &Entry) {
-        match &entry.event {
-            Event::RestoreIntent(intent) => {
-                let begun = access(entry.seq, entry.time, intent, &entry.actor, &entry.host);
-                self.accesses.insert(intent.operation.clone(), begun);
-            }
-            Event::RestoreOutcome { operation, result, .. } => {
-                if let Some(begun) = self.accesses.remove(operation) {
-                    self.accessed(Access { outcome: Some(*result), ..begun });
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn accessed(&mut self, access: Access) {
-        if self.within(access.time) {
-            self.evidence.accesses.push(access);
-        }
     }
 
     fn wipe(&mut self, entry: &Entry) {
@@ -245,6 +228,7 @@ impl Fold {
             operation: outcome.operation.clone(),
             run: entry.run.clone(),
             rule: outcome.rule.clone(),
+            hold: intent.hold,
             policy,
             fields: intent.fields,
             buckets: outcome.buckets,
@@ -266,7 +250,7 @@ impl Fold {
             parts,
             plan: run.and_then(|run| run.plan),
             reviewed_by: run.and_then(|run| run.by.clone()),
-            approved_by: None,
+            approved_by: self.people.approved(run.and_then(|run| run.plan)),
             confirmed_by: None,
             confirmed: None,
             actor: entry.actor.clone(),
@@ -322,23 +306,22 @@ impl Fold {
             let rule = Some(intent.rule);
             open.insert(seq, OpenIntent { seq, time, kind: "destroy.intent", id: id.to_string(), rule });
         }
-        for (id, access) in std::mem::take(&mut self.accesses) {
-            let (seq, time) = (access.seq, access.time);
-            open.insert(seq, OpenIntent { seq, time, kind: "restore.intent", id: id.to_string(), rule: None });
-            self.accessed(access);
-        }
+        open.extend(self.people.open().map(|open| (open.seq, open)));
         self.evidence.open = open.into_values().collect();
         // What was found after a destruction is a part of its evidence too.
         for destruction in &mut self.evidence.destructions {
+            self.people.confirm(destruction);
             destruction.parts.extend(self.lingering.parts(destruction));
             let parts = destruction.parts.iter().map(|part| part.finding.verdict).max();
             destruction.verdict = parts.unwrap_or(Verdict::Unknown).max(destruction.finding.verdict);
         }
         let Period { from, to } = self.evidence.period;
         let zone = self.zone;
-        let within = |time: DateTime<Utc>| (from..=to).contains(&time.with_timezone(&zone).date_naive());
+        let date = |time: DateTime<Utc>| time.with_timezone(&zone).date_naive();
+        let within = |time: DateTime<Utc>| (from..=to).contains(&date(time));
+        let in_force = |held: &Held| date(held.time) <= to && held.lifted.is_none_or(|lifted| date(lifted) >= from);
+        (self.evidence.accesses, self.evidence.holds) = self.people.finish(within, in_force);
         self.evidence.residues = self.lingering.into_cases(within);
-        self.evidence.accesses.sort_by_key(|access| access.seq);
         self.evidence
     }
 }

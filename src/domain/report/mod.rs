@@ -7,6 +7,7 @@
 //! whoever reads both can compare them.
 
 mod fold;
+mod held;
 mod lingering;
 mod policies;
 pub mod register;
@@ -17,8 +18,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
 use super::{
-    id::{BatchId, Digest, OperationId, RuleId, RunId, SourceName},
-    ledger::event::{ManualRecord, RestoreIntent, RestoreResult},
+    id::{BatchId, Digest, HoldId, OperationId, RuleId, RunId, SourceName},
+    ledger::event::{HoldPlaced, ManualRecord},
     residue,
     verdict::{Finding, Verdict},
 };
@@ -48,6 +49,8 @@ pub struct Evidence {
     pub destructions: Vec<Destruction>,
     pub manual: Vec<Manual>,
     pub accesses: Vec<Access>,
+    /// Holds that were in force in the period.
+    pub holds: Vec<Held>,
     pub refusals: Vec<Refusal>,
     pub wipes: Vec<Wipe>,
     /// What is left of removed rows, and until when: cases that are open at the
@@ -67,6 +70,8 @@ pub struct Destruction {
     pub operation: OperationId,
     pub run: RunId,
     pub rule: RuleId,
+    /// Set where they were records of a hold that was lifted.
+    pub hold: Option<HoldId>,
     pub policy: Digest,
     /// Names of columns by `source.table`.
     pub fields: BTreeMap<String, Vec<String>>,
@@ -166,16 +171,31 @@ pub struct Access {
     pub digest: Digest,
     /// Why.
     pub reason: String,
-    /// Records by rule.
+    /// Records by rule, where they were put back.
     pub records: BTreeMap<RuleId, u64>,
-    /// `committed` or `rolled-back`; `None`: it has no outcome.
-    pub outcome: Option<RestoreResult>,
+    /// Records that were shown, once they were.
+    pub shown: Option<u64>,
+    /// How it ended, in the ledger's own word; `None`: it has no outcome.
+    pub outcome: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AccessKind {
     Restored,
+    Read,
+}
+
+/// What stops destruction, and who asked for that.
+#[derive(Debug, Clone, Serialize)]
+pub struct Held {
+    pub seq: u64,
+    pub time: DateTime<Utc>,
+    #[serde(flatten)]
+    pub placed: HoldPlaced,
+    pub lifted: Option<DateTime<Utc>>,
+    pub lifted_by: Option<String>,
+    pub lift_reason: Option<String>,
 }
 
 /// What the program did not do, and why.
@@ -233,23 +253,10 @@ pub struct OpenIntent {
     pub rule: Option<RuleId>,
 }
 
-/// An access that waits for its outcome.
-fn access(seq: u64, time: DateTime<Utc>, intent: &RestoreIntent, actor: &str, host: &str) -> Access {
-    Access {
-        seq,
-        kind: AccessKind::Restored,
-        time,
-        by: intent.by.clone(),
-        actor: actor.to_owned(),
-        host: host.to_owned(),
-        digest: intent.digest,
-        reason: intent.reason.clone(),
-        records: intent.records.clone(),
-        outcome: None,
-    }
-}
-
 /// A separation that waits for its outcome.
 fn open_batch(seq: u64, time: DateTime<Utc>, batch: &BatchId, rule: &RuleId) -> OpenIntent {
     OpenIntent { seq, time, kind: "separate.intent", id: batch.to_string(), rule: Some(rule.clone()) }
 }
+
+#[cfg(test)]
+mod tests;
