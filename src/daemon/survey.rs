@@ -38,7 +38,7 @@ pub async fn survey(settings: &Settings, clock: AnyClock) -> Result<Survey, Comm
     Ok(Survey {
         at,
         policy_version: settings.policy.version.clone(),
-        backlog: backlog(book.policy, &book.calendar, book.deployment, &planned.plan, &buckets),
+        backlog: backlog(book.policy, &book.calendar, &book.deployment.datasets, &planned.plan, &buckets),
         totals,
         residue_pending: residue as u64,
         open_intents: open as u64,

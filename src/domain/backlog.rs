@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     calendar::Calendar,
-    deployment::Deployment,
+    deployment::Dataset,
     destroy::BucketFacts,
     id::RuleId,
     plan::Plan,
@@ -80,7 +80,7 @@ impl Backlog {
 pub fn backlog(
     policy: &Policy,
     calendar: &Calendar<'_>,
-    deployment: &Deployment,
+    datasets: &[Dataset],
     plan: &Plan,
     buckets: &[BucketFacts],
 ) -> Vec<Backlog> {
@@ -104,7 +104,9 @@ pub fn backlog(
         backlog.waiting += item.waiting;
         backlog.overdue += item.overdue;
         let Some(rule) = policy.rule(&item.rule).filter(|_| item.overdue > 0) else { continue };
-        let of_rule = buckets.iter().filter(|facts| facts.bucket.policy_rule() == item.rule);
+        // What a hold keeps is never overdue.
+        let of_rule =
+            buckets.iter().filter(|facts| facts.bucket.policy_rule() == item.rule && facts.bucket.hold().is_none());
         let latest = of_rule.map(|facts| calendar.term(rule, facts.bucket.date).latest);
         if let Some(since) = latest.filter(|latest| *latest < now).min() {
             backlog.overdue_from(since);
@@ -118,7 +120,7 @@ pub fn backlog(
     }
     for anomaly in &plan.anomalies {
         // An anomaly names its table: it counts for each rule that has it.
-        for dataset in deployment.datasets.iter().filter(|dataset| dataset.table == anomaly.dataset) {
+        for dataset in datasets.iter().filter(|dataset| dataset.table == anomaly.dataset) {
             if let Some(backlog) = rules.get_mut(&dataset.rule) {
                 backlog.anomalies += anomaly.rows;
             }
@@ -170,3 +172,6 @@ impl Standing {
         conditions.into_iter().find(|(holds, _)| *holds).map_or(Self::Green, |(_, standing)| standing)
     }
 }
+
+#[cfg(test)]
+mod tests;

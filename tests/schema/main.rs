@@ -150,6 +150,7 @@ fn every_table_of_both_files_has_the_keys_that_its_reader_knows() {
         ("[keys]", "/properties/keys"),
         ("[ledger]", "/properties/ledger"),
         ("[schedule]", "/properties/schedule"),
+        ("[metrics]", "/properties/metrics"),
         ("[limits]", "/properties/limits"),
         ("[guards]", "/properties/guards"),
         ("[[dataset]]", "/properties/dataset/items"),

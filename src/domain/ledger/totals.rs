@@ -57,3 +57,6 @@ impl Totals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
