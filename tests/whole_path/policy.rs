@@ -203,3 +203,18 @@ fn the_calendar_to_come_counts_every_record_once_in_the_month_in_which_it_become
     let plan = world.plan("2029-07-01T00:00:00+09:00");
     assert_eq!(of_rule(&plan["items"], "visit-log")["rows"], 48);
 }
+
+#[test]
+fn check_warns_before_the_table_of_holidays_ends_and_not_where_no_period_needs_it() {
+    let world = World::new();
+    let findings = |now: &str| {
+        let found = world.at(now, &["check", "--offline", "--format", "json"]).ends_with(0).json();
+        let texts = found.as_array().unwrap().iter().map(|finding| finding["message"].as_str().unwrap().to_owned());
+        texts.filter(|text| text.contains("public holidays")).collect::<Vec<_>>()
+    };
+    assert!(findings("2027-11-01T12:00:00+09:00").is_empty());
+    let late = findings("2027-11-02T12:00:00+09:00");
+    assert!(late.len() == 1 && late[0].contains("2027-12-31"), "{late:?}");
+    world.write("retention-rules.toml", &RULES.replace("kr-civil", "kr-administrative"));
+    assert!(findings("2029-01-01T12:00:00+09:00").is_empty());
+}
