@@ -13,6 +13,7 @@ use crate::domain::{
     deployment::Dataset,
     destroy::{BucketFacts, KeysGone, Order},
     event::Reading,
+    explain::RecordFacts,
     hold::{Hold, Lift, Whose},
     id::{BatchId, BucketId, Digest, EventName, HoldId, RuleId, SourceName},
     ledger::{Head, event::Event, history::History},
@@ -52,6 +53,18 @@ pub trait Scan {
     /// keys, indexes, foreign keys that no edge covers. `all` are the datasets of
     /// this source, since one dataset's link may cover another's.
     async fn inspect(&mut self, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError>;
+
+    /// Looks at the record with this key (`record::locator`) by the conditions of
+    /// `census`, in one read-only transaction; `None` where there is none.
+    async fn look(
+        &mut self,
+        dataset: &Dataset,
+        _scope: &Scope<'_>,
+        _key: &str,
+    ) -> Result<Option<RecordFacts>, SourceError> {
+        let reason = format!("single records of {} cannot be looked at in this kind of source", dataset.table);
+        Err(SourceError::Engine { reason })
+    }
 
     /// Counts what a plan at `bounds` would do. Uses the same conditions as
     /// `Source::take`, in one read-only transaction.

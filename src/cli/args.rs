@@ -49,6 +49,8 @@ pub enum Command {
     /// Shows, compares, adopts and renders the policy.
     #[command(subcommand)]
     Policy(super::policy::PolicyCommand),
+    /// Says why one record is kept, waiting, held or due, and until when.
+    Explain(super::explain::ExplainArgs),
     /// Prints the JSON Schema of both files.
     Schema(super::schema::SchemaArgs),
     /// Stops destruction, lists what stops it, and lets it go again.

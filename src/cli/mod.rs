@@ -8,6 +8,7 @@ mod daemon;
 mod demo;
 pub(crate) mod error;
 pub mod exit;
+mod explain;
 mod grants;
 pub(crate) mod held;
 mod hold;
@@ -69,7 +70,7 @@ async fn main() -> Exit {
 }
 
 /// Commands that the design has and this version has not.
-const LATER: &[&str] = &["read", "approve", "confirm", "explain", "residue"];
+const LATER: &[&str] = &["read", "approve", "confirm", "residue"];
 
 /// Prints what is wrong with the command line, or the help that it asked for.
 fn explain(error: &clap::Error) -> Exit {
@@ -95,6 +96,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CommandError> {
         Command::Daemon(_) => daemon::daemon(cli).await,
         Command::Status(args) => status::status(cli, args).await,
         Command::Policy(command) => policy::policy(cli, command).await,
+        Command::Explain(args) => explain::explain(cli, args).await,
         Command::Schema(args) => schema::schema(args),
         Command::Hold(command) => hold::hold(cli, command).await,
         Command::Restore(args) => restore::restore(cli, args).await,

@@ -12,6 +12,7 @@ pub mod destroy;
 pub mod diagnostic;
 pub mod document;
 pub mod event;
+pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod guard;

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod custody;
 pub mod destroy;
+pub mod explain;
 pub mod foresight;
 pub mod heartbeat;
 pub mod hold;

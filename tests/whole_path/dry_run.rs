@@ -25,11 +25,15 @@ fn snapshot(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64)> {
     seen
 }
 
-const READERS: [&[&str]; 7] = [
+const READERS: [&[&str]; 11] = [
     &["plan"],
     &["plan", "--format", "json", "--rule", "member"],
     &["check"],
     &["status"],
+    &["policy", "show"],
+    &["policy", "diff"],
+    &["plan", "--until", "2027-03-01"],
+    &["explain", "--dataset", "members", "--key", "1"],
     &["status", "--format", "json"],
     &["ledger", "verify"],
     &["ledger", "list"],

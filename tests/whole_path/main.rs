@@ -13,6 +13,7 @@ mod demonstration;
 mod destroyed;
 mod documents;
 mod dry_run;
+mod explain;
 mod files;
 mod full_disk;
 mod hold;

@@ -20,6 +20,7 @@ use crate::{
         census::Census,
         deployment::{Dataset, Engine},
         destroy::{BucketFacts, KeysGone},
+        explain::RecordFacts,
         id::{BatchId, BucketId, RuleId, SourceName},
         ledger::Head,
         seal::SealReceipt,
@@ -178,6 +179,15 @@ macro_rules! scans {
                 all: &[&Dataset],
             ) -> Result<Vec<SchemaFinding>, SourceError> {
                 each!(self, scan => scan.inspect(dataset, all).await)
+            }
+
+            async fn look(
+                &mut self,
+                dataset: &Dataset,
+                scope: &Scope<'_>,
+                key: &str,
+            ) -> Result<Option<RecordFacts>, SourceError> {
+                each!(self, scan => scan.look(dataset, scope, key).await)
             }
 
             async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use crate::{
     adapters::engine::Server,
-    domain::{census::Census, deployment::Dataset, id::SourceName, selection::Scope},
+    domain::{census::Census, deployment::Dataset, explain::RecordFacts, id::SourceName, selection::Scope},
     ports::{Scan, SchemaFinding, SourceError},
 };
 
@@ -55,6 +55,15 @@ impl Scan for MySqlScan {
 
     async fn inspect(&mut self, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError> {
         session::inspect(&mut self.link, dataset, all).await
+    }
+
+    async fn look(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        key: &str,
+    ) -> Result<Option<RecordFacts>, SourceError> {
+        session::look(&mut self.link, dataset, scope, key).await
     }
 
     async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {

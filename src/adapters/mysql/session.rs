@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     adapters::sql::{self, Misfit, Session, Sql, Table, parenthesised},
-    domain::{census::Census, deployment::Dataset, record::Cell, selection::Scope},
+    domain::{census::Census, deployment::Dataset, explain::RecordFacts, record::Cell, selection::Scope},
     ports::{SchemaFinding, SourceError},
 };
 
@@ -63,6 +63,32 @@ pub(super) async fn census(link: &mut Link, dataset: &Dataset, scope: &Scope<'_>
     let census = counted?;
     ended?;
     Ok(census)
+}
+
+pub(super) async fn look(
+    link: &mut Link,
+    dataset: &Dataset,
+    scope: &Scope<'_>,
+    key: &str,
+) -> Result<Option<RecordFacts>, SourceError> {
+    link.connect().await?;
+    link.begin_reading().await.map_err(failure::engine)?;
+    let looked = look_at(link, dataset, scope, key).await;
+    // As above: nothing was written.
+    let ended = link.roll_back().await.map_err(failure::engine);
+    let facts = looked?;
+    ended?;
+    Ok(facts)
+}
+
+async fn look_at(
+    link: &mut Link,
+    dataset: &Dataset,
+    scope: &Scope<'_>,
+    key: &str,
+) -> Result<Option<RecordFacts>, SourceError> {
+    let catalogue = link.catalogue().await?;
+    sql::look(link, &catalogue.schema, dataset, scope, key).await
 }
 
 async fn count(link: &mut Link, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {

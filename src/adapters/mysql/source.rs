@@ -17,6 +17,7 @@ use crate::{
     domain::{
         census::Census,
         deployment::Dataset,
+        explain::RecordFacts,
         id::SourceName,
         seal::SealReceipt,
         selection::{Cause, Scope},
@@ -124,6 +125,16 @@ impl Scan for MySqlSource {
     async fn inspect(&mut self, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError> {
         self.idle().await?;
         session::inspect(&mut self.link, dataset, all).await
+    }
+
+    async fn look(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        key: &str,
+    ) -> Result<Option<RecordFacts>, SourceError> {
+        self.idle().await?;
+        session::look(&mut self.link, dataset, scope, key).await
     }
 
     async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {

@@ -46,6 +46,26 @@ pub(crate) async fn count(
     Ok(anomalies)
 }
 
+/// What is wrong with an event of the records that `here` names, if anything is.
+pub(super) async fn of_record(
+    session: &mut impl Session,
+    fitted: &Fitted<'_>,
+    name: &EventName,
+    scope: &Scope<'_>,
+    here: &Sql,
+) -> Result<Option<AnomalyKind>, SourceError> {
+    let kinds = kinds(fitted, fitted.event(name)?, scope, must_be_there(fitted, name, scope));
+    let mut sql = statement(fitted, name, scope, &kinds)?;
+    sql.push(" AND ").append(here.clone());
+    let row = session.one(sql).await?;
+    for (position, (kind, _)) in kinds.iter().enumerate() {
+        if counted(&row, position)? > 0 {
+            return Ok(Some(*kind));
+        }
+    }
+    Ok(None)
+}
+
 /// An event that moves records has simply not happened yet while its column is
 /// empty, unless the dataset is narrowed to rows of which it has.
 fn must_be_there(fitted: &Fitted<'_>, name: &EventName, scope: &Scope<'_>) -> bool {

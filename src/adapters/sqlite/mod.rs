@@ -28,7 +28,7 @@ mod tests;
 use std::{path::Path, time::Duration};
 
 use crate::{
-    domain::{census::Census, deployment::Dataset, id::SourceName, selection::Scope},
+    domain::{census::Census, deployment::Dataset, explain::RecordFacts, id::SourceName, selection::Scope},
     ports::{Scan, SchemaFinding, SourceError},
 };
 
@@ -57,6 +57,15 @@ impl Scan for SqliteScan {
 
     async fn inspect(&mut self, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError> {
         session::inspect(&mut self.link, dataset, all).await
+    }
+
+    async fn look(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        key: &str,
+    ) -> Result<Option<RecordFacts>, SourceError> {
+        session::look(&mut self.link, dataset, scope, key).await
     }
 
     async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {

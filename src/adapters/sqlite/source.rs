@@ -18,6 +18,7 @@ use crate::{
     domain::{
         census::Census,
         deployment::Dataset,
+        explain::RecordFacts,
         id::SourceName,
         record::Cell,
         seal::SealReceipt,
@@ -150,6 +151,16 @@ impl Scan for SqliteSource {
     async fn inspect(&mut self, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError> {
         self.idle().await?;
         session::inspect(&mut self.link, dataset, all).await
+    }
+
+    async fn look(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        key: &str,
+    ) -> Result<Option<RecordFacts>, SourceError> {
+        self.idle().await?;
+        session::look(&mut self.link, dataset, scope, key).await
     }
 
     async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {

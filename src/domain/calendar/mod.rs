@@ -83,6 +83,17 @@ impl<'a> Calendar<'a> {
         self.counting.extends(rule).then(|| self.holidays.digest()).transpose()
     }
 
+    #[must_use]
+    pub const fn counting(&self) -> Counting {
+        self.counting
+    }
+
+    /// The last day of a rule's period before any rest day moves it.
+    #[must_use]
+    pub fn plain_last_day(&self, rule: &Rule, event: NaiveDate) -> Option<NaiveDate> {
+        self.counting.plain_last_day(rule.keep, event)
+    }
+
     /// The date of an instant in the policy's zone: the last one that has
     /// started by then. Where a clock is set back over midnight, the part of
     /// yesterday that comes again counts as today; dates never run back.

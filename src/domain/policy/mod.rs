@@ -75,7 +75,7 @@ pub struct Rule {
 }
 
 /// The record class as the policy names it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Name {
     pub ko: String,

@@ -1,0 +1,90 @@
+//! Explain: one record, live or in the vault, under every rule that covers it. All
+//! it gets of a source is `Scan`; of the vault and the keys it only reads.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    rulebook::{Rulebook, with_others},
+    seal,
+    sources::Sources,
+};
+use crate::{
+    domain::{
+        destroy::{BucketFacts, decide},
+        explain::{self, Explanation},
+        hold::Holds,
+        id::RuleId,
+        index::{self, Locator},
+    },
+    ports::{Failure, Keyring, Scan, Vault},
+};
+
+/// The record that is meant.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// A table of the deployment.
+    pub dataset: &'a str,
+    /// `record::locator` of its key.
+    pub key: &'a str,
+}
+
+/// Explains the record in its source, under every rule with a dataset on the table.
+pub async fn live<S: Scan>(
+    book: &Rulebook<'_>,
+    sources: &mut Sources<S>,
+    holds: &Holds,
+    asked: Asked<'_>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Explanation>, Failure> {
+    let held = book.held(holds);
+    let scopes = book.scopes(now, &held)?;
+    let mut found = Vec::new();
+    for (dataset, _) in scopes.iter().filter(|(dataset, _)| dataset.table == asked.dataset) {
+        let scope = with_others(dataset, &scopes)?;
+        let source = sources.get(&dataset.source)?;
+        if let Some(facts) = source.look(dataset, &scope, asked.key).await? {
+            found.push(explain::live(&book.calendar, book.rule(&dataset.rule)?, &facts, now));
+        }
+    }
+    explain::settle(&mut found);
+    Ok(found)
+}
+
+/// Explains the record in the vault, found by the keyed indexes.
+pub async fn sealed<V: Vault, K: Keyring>(
+    book: &Rulebook<'_>,
+    (vault, keyring): (&mut V, &K),
+    holds: &Holds,
+    asked: Asked<'_>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Explanation>, Failure> {
+    let datasets = book.deployment.datasets.iter().filter(|dataset| dataset.table == asked.dataset);
+    let rules: BTreeSet<&RuleId> = datasets.map(|dataset| &dataset.rule).collect();
+    let buckets: Vec<BucketFacts> = vault.buckets().await?;
+    let mut found = Vec::new();
+    for row in vault.indexes(None).await? {
+        let id = row.bucket.policy_rule();
+        if !rules.contains(&id) {
+            continue;
+        }
+        let digest = keyring.digest(&row.bucket, Locator::Key.purpose(), asked.key.as_bytes())?;
+        let numbers = index::find(&row.index, Locator::Key, &digest)
+            .map_err(|_| Failure::StateUnknown(format!("a segment of bucket {} has a malformed index", row.bucket)))?;
+        if numbers.is_empty() {
+            continue;
+        }
+        // One that is gone since the indexes were read cannot be meant.
+        let Some(segment) = vault.segment(row.id).await? else { continue };
+        if seal::open(keyring, &segment)?.header.dataset != asked.dataset {
+            continue;
+        }
+        let Some(facts) = buckets.iter().find(|facts| facts.bucket == row.bucket) else { continue };
+        let decision = decide(book.policy, &book.calendar, holds, facts, now);
+        let held = row.bucket.hold().is_some();
+        found.push(explain::sealed(&book.calendar, book.rule(&id)?, row.bucket.date, &decision, held, now));
+    }
+    explain::settle(&mut found);
+    Ok(found)
+}
