@@ -19,6 +19,8 @@ mod fixture;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod looking;
+#[cfg(test)]
 mod mariadb;
 #[cfg(test)]
 mod postgres;
@@ -53,6 +55,7 @@ macro_rules! engine {
                 chance::{
                     what_is_counted_moves_and_comes_back_whatever_points_at_what,
                 },
+                looking::{a_record_is_looked_at_by_its_key},
                 waiting::{
                     a_root_waits_also_for_rows_below_an_own_child,
                     at_a_withdrawal_orders_move_first_and_the_member_after_them,

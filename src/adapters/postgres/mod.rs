@@ -28,7 +28,7 @@ use crate::{
         engine::Server,
         sql::{self, Misfit},
     },
-    domain::{census::Census, deployment::Dataset, id::SourceName, selection::Scope},
+    domain::{census::Census, deployment::Dataset, explain::RecordFacts, id::SourceName, selection::Scope},
     ports::{Scan, SchemaFinding, SourceError},
 };
 
@@ -59,6 +59,15 @@ impl Scan for PostgresScan {
         inspect(&mut self.link, dataset, all).await
     }
 
+    async fn look(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        key: &str,
+    ) -> Result<Option<RecordFacts>, SourceError> {
+        look(&mut self.link, dataset, scope, key).await
+    }
+
     async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
         census(&mut self.link, dataset, scope).await
     }
@@ -84,6 +93,29 @@ async fn inspect_in(link: &mut Link, dataset: &Dataset, all: &[&Dataset]) -> Res
         }
     }
     Ok(inspected.findings(dataset))
+}
+
+/// Looks at one record in one transaction.
+async fn look(
+    link: &mut Link,
+    dataset: &Dataset,
+    scope: &Scope<'_>,
+    key: &str,
+) -> Result<Option<RecordFacts>, SourceError> {
+    link.begin_reading().await?;
+    let looked = look_in(link, dataset, scope, key).await;
+    link.roll_back().await;
+    looked
+}
+
+async fn look_in(
+    link: &mut Link,
+    dataset: &Dataset,
+    scope: &Scope<'_>,
+    key: &str,
+) -> Result<Option<RecordFacts>, SourceError> {
+    let catalogue = link.catalogue().await?;
+    sql::look(link, &catalogue.schema, dataset, scope, key).await
 }
 
 /// Counts in one transaction, so that all counts are of one state.

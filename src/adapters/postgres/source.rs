@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{
     census, failure, inspect,
     link::{Access, Link, only},
-    restore,
+    look, restore,
     take::{self, Order, Position, Positions},
 };
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     domain::{
         census::Census,
         deployment::{Dataset, WipeLevel},
+        explain::RecordFacts,
         id::SourceName,
         record::Cell,
         seal::SealReceipt,
@@ -158,6 +159,16 @@ impl Scan for PostgresSource {
     async fn inspect(&mut self, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError> {
         self.idle().await?;
         inspect(&mut self.link, dataset, all).await
+    }
+
+    async fn look(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        key: &str,
+    ) -> Result<Option<RecordFacts>, SourceError> {
+        self.idle().await?;
+        look(&mut self.link, dataset, scope, key).await
     }
 
     async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
