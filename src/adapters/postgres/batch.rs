@@ -84,6 +84,35 @@ pub(super) fn choose_roots(
     Link::text(sql)
 }
 
+/// Deletes roots in one statement and returns the place and all stored columns of
+/// each; the earliest first, from `position` on.
+pub(super) fn delete_at_once(
+    fitted: &Fitted<'_>,
+    driven: Driven<'_>,
+    held: Option<Sql>,
+    position: Option<&Cell>,
+    limit: u32,
+) -> String {
+    let rows = identity(&POSTGRES, fitted.root, fitted.dataset.condition.as_deref(), ROOT);
+    let place = rows.get(1).cloned().unwrap_or_default();
+    let order = driven.driving.plain();
+    let mut conditions = driven.conditions;
+    conditions.extend(held.map(Sql::negated));
+    if let Some(position) = position {
+        let mut reached = Sql::new(format!("{order} >= "));
+        reached.bind(position.clone());
+        conditions.push(reached);
+    }
+    let columns: String = fitted.root.stored().map(|stored| format!(", d.{}", quote(&stored.name))).collect();
+    let mut sql = Sql::new(format!(
+        "DELETE FROM {} AS d WHERE d.ctid = ANY (ARRAY (SELECT {place} FROM {} WHERE ",
+        fitted.root.sql, driven.from
+    ));
+    sql.append(Sql::all(conditions));
+    sql.push(&format!(" ORDER BY {order} LIMIT {limit})) RETURNING d.tableoid, d.ctid{columns}"));
+    Link::text(sql)
+}
+
 /// Rows of a child that hang below rows of its parent, each with the position of
 /// that row in `above`.
 pub(super) fn choose_children(child: &FittedChild<'_>, above: &[Spot]) -> String {

@@ -19,6 +19,7 @@ pub(super) struct Catalogue {
     pub(super) schema: Schema,
     /// Tables whose row-level security hides rows from this role.
     pub(super) hidden: Vec<String>,
+    pub(super) partitioned: Vec<String>,
     /// Changes with every change of a schema.
     pub(super) fingerprint: String,
 }
@@ -85,7 +86,13 @@ impl Catalogue {
             Ok(())
         })
         .await?;
-        let mut reading = Reading { default, tables: Vec::new(), numbers: BTreeMap::new(), hidden: Vec::new() };
+        let mut reading = Reading {
+            default,
+            tables: Vec::new(),
+            numbers: BTreeMap::new(),
+            hidden: Vec::new(),
+            partitioned: Vec::new(),
+        };
         link.each(TABLES, |line| reading.table(line)).await?;
         link.each(COLUMNS, |line| reading.column(line)).await?;
         link.each(INDEXES, |line| reading.index(line)).await?;
@@ -95,7 +102,7 @@ impl Catalogue {
         link.each(TRIGGERS, |line| reading.trigger(line)).await?;
         let schema =
             Schema { dialect: &POSTGRES, tables: reading.tables, table_names: Names::Exact, default: reading.default };
-        Ok(Self { schema, hidden: reading.hidden, fingerprint })
+        Ok(Self { schema, hidden: reading.hidden, partitioned: reading.partitioned, fingerprint })
     }
 }
 
@@ -105,6 +112,7 @@ struct Reading {
     /// Position among the tables by object id.
     numbers: BTreeMap<u32, usize>,
     hidden: Vec<String>,
+    partitioned: Vec<String>,
 }
 
 impl Reading {
@@ -136,6 +144,9 @@ impl Reading {
             Some(default) if default == schema => bare.to_owned(),
             _ => format!("{schema}.{bare}"),
         };
+        if line.text(3)? == "p" {
+            self.partitioned.push(name.clone());
+        }
         if is(7)? {
             self.hidden.push(name.clone());
         }

@@ -10,6 +10,7 @@
 
 mod batch;
 mod catalogue;
+mod chosen;
 mod copy;
 pub(in crate::adapters) mod dialect;
 pub(in crate::adapters) mod failure;
@@ -18,6 +19,7 @@ mod restore;
 pub(in crate::adapters) mod session;
 mod shape;
 mod source;
+mod swift;
 mod take;
 mod value;
 

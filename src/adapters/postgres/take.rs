@@ -13,14 +13,16 @@ use std::{
 use super::{
     batch::{self, Spot},
     catalogue::Catalogue,
+    chosen::{Chosen, choose, choose_level, find},
     copy::{Form, Line, Returned},
     failure::{self, Meaning},
     link::Link,
+    swift,
 };
 use crate::{
     adapters::sql::{
-        Fitted, FittedChild, FittedEvent, Gathered, Level, Place, Selection, Table, carried, check_conditions,
-        check_links, headings, miscounted,
+        Fitted, FittedChild, FittedEvent, Gathered, Selection, Table, check_conditions, check_links, headings,
+        miscounted,
     },
     domain::{
         deployment::Dataset,
@@ -47,10 +49,6 @@ pub(super) fn position_key(dataset: &Dataset, cause: &Cause) -> Position {
     (dataset.rule.to_string(), dataset.table.clone(), cause.clone())
 }
 
-/// How often other roots are looked for when the application holds all that were
-/// found.
-const ROUNDS_MAX: usize = 8;
-
 /// How often a schema may change while it is being locked.
 const SCHEMAS_MAX: usize = 3;
 
@@ -74,6 +72,13 @@ pub(super) async fn take(link: &mut Link, order: Order<'_>) -> Result<Outcome, S
     let others = order.scope.others.iter().map(|(other, _)| *other);
     check_links(fitted, schema, others.filter(|other| !std::ptr::eq(*other, order.dataset)))?;
     let own = fitted.event(order.scope.event)?;
+    // In a partition a place says nothing without the partition.
+    if !catalogue.partitioned.contains(&fitted.root.name)
+        && let Some(outcome) = swift::take(link, &selection, order, own).await?
+    {
+        check_constraints(link).await?;
+        return Ok(outcome);
+    }
     let mut start = order.position;
     let mut chosen = choose(link, &selection, order, start).await?;
     if chosen.is_empty() && start.is_some() {
@@ -88,9 +93,13 @@ pub(super) async fn take(link: &mut Link, order: Order<'_>) -> Result<Outcome, S
     let position = if chosen.complete { None } else { chosen.reached.take() };
     let last = chosen.complete && start.is_none();
     let records = Taking { link, selection: &selection, chosen }.all(own, order.scope).await?;
-    let command = "SET CONSTRAINTS ALL IMMEDIATE";
-    link.command(command).await.map_err(|error| refused(link, &error))?;
+    check_constraints(link).await?;
     Ok(Outcome { batch: Some(Batch { tables: headings(fitted), records, last }), position })
+}
+
+async fn check_constraints(link: &mut Link) -> Result<(), SourceError> {
+    let checked = link.command("SET CONSTRAINTS ALL IMMEDIATE").await;
+    checked.map_err(|error| refused(link, &error))
 }
 
 /// Keeps the tables that lose rows as they are until the transaction ends, and reads
@@ -110,170 +119,6 @@ async fn lock_schema(link: &mut Link, dataset: &Dataset) -> Result<Arc<Catalogue
         catalogue = now;
     }
     Err(SourceError::RolledBack { reason: "the schema is being changed; hint: run again when that is done".to_owned() })
-}
-
-/// The rows of a batch, by table number, each with the number of its record.
-struct Chosen {
-    rows: Vec<Vec<(Spot, usize)>>,
-    /// What is carried of each record's event, by record number.
-    carried: Vec<Vec<Cell>>,
-    /// The last root's value in the order of the scan.
-    reached: Option<Cell>,
-    /// No other root is left behind these.
-    complete: bool,
-    /// Rows that belong to a record, by whatever way.
-    seen: HashSet<Spot>,
-}
-
-impl Chosen {
-    fn is_empty(&self) -> bool {
-        self.rows.first().is_none_or(Vec::is_empty)
-    }
-
-    fn spots(&self, number: usize) -> Vec<Spot> {
-        self.rows.get(number).into_iter().flatten().map(|(spot, _)| *spot).collect()
-    }
-
-    /// Leaves records out, and numbers the others anew.
-    fn drop_records(&mut self, held: &HashSet<usize>) {
-        let mut numbers = HashMap::new();
-        let records = self.rows.first().map_or(&[][..], Vec::as_slice);
-        for (_, record) in records.iter().filter(|(_, record)| !held.contains(record)) {
-            let next = numbers.len();
-            numbers.insert(*record, next);
-        }
-        for rows in &mut self.rows {
-            rows.retain_mut(|(_, record)| numbers.get(record).map(|number| *record = *number).is_some());
-        }
-        let mut position = 0;
-        self.carried.retain(|_| {
-            position += 1;
-            !held.contains(&(position - 1))
-        });
-    }
-}
-
-/// Chooses and locks up to `limit` records. Records of which the application
-/// holds a row are passed over, and others are looked for.
-async fn choose(
-    link: &mut Link,
-    selection: &Selection<'_>,
-    order: Order<'_>,
-    position: Option<&Cell>,
-) -> Result<Chosen, SourceError> {
-    let mut passed: Vec<Spot> = Vec::new();
-    for _ in 0..ROUNDS_MAX {
-        let mut chosen = choose_roots(link, selection, order, position, &passed).await?;
-        if chosen.is_empty() {
-            return Ok(chosen);
-        }
-        let fitted = &selection.of.fitted;
-        let held = match fitted.levels().first() {
-            Some(level) => choose_level(link, fitted, level, &mut chosen).await?,
-            None => HashSet::new(),
-        };
-        if held.is_empty() {
-            return Ok(chosen);
-        }
-        let roots = chosen.rows.first().into_iter().flatten();
-        passed.extend(roots.filter(|(_, record)| held.contains(record)).map(|(spot, _)| *spot));
-        chosen.drop_records(&held);
-        if !chosen.is_empty() {
-            return Ok(chosen);
-        }
-    }
-    Ok(Chosen { rows: Vec::new(), carried: Vec::new(), reached: None, complete: true, seen: HashSet::new() })
-}
-
-async fn choose_roots(
-    link: &mut Link,
-    selection: &Selection<'_>,
-    order: Order<'_>,
-    position: Option<&Cell>,
-    but: &[Spot],
-) -> Result<Chosen, SourceError> {
-    let fitted = &selection.of.fitted;
-    let own = fitted.event(selection.of.scope.event)?;
-    let (driven, held) = (selection.driven(order.cause)?, selection.held_strictly()?);
-    let statement = batch::choose_roots(fitted, driven, own, held, position, (order.limit, but));
-    let holder = match own.place {
-        Place::Through { table, .. } => table,
-        Place::Own => fitted.root,
-    };
-    let forms: Vec<Form> =
-        own.columns.names().iter().map(|name| holder.column(name).map_or(Form::Text, Form::of)).collect();
-    let (mut roots, mut values, mut reached) = (Vec::new(), Vec::new(), None);
-    link.each(&statement, |line| {
-        roots.push((Spot::read(line, 0)?, roots.len()));
-        reached = Some(line.cell(2, Form::Text)?);
-        let carried = forms.iter().take(carried(own)).enumerate().map(|(at, form)| line.cell(3 + at, *form));
-        values.push(carried.collect::<Result<Vec<_>, _>>()?);
-        Ok(())
-    })
-    .await?;
-    let complete = (roots.len() as u64) < u64::from(order.limit);
-    let seen = roots.iter().map(|(spot, _)| *spot).collect();
-    let mut rows = vec![Vec::new(); headings(fitted).len()];
-    if let Some(first) = rows.first_mut() {
-        *first = roots;
-    }
-    Ok(Chosen { rows, carried: values, reached, complete, seen })
-}
-
-/// Chooses and locks the rows that hang on rows of a level; a row that was
-/// reached before, by any way, stays with the record that reached it first.
-/// Returns the records of which the application holds a row.
-async fn choose_level(
-    link: &mut Link,
-    fitted: &Fitted<'_>,
-    level: &Level<'_, '_>,
-    chosen: &mut Chosen,
-) -> Result<HashSet<usize>, SourceError> {
-    let tables = fitted.tables();
-    let mut held = HashSet::new();
-    for child in level.own.iter().chain(&level.unlinked).chain(&level.candidates) {
-        let Some(number) = child.number else { continue };
-        let mut found: Vec<(Spot, usize)> = Vec::new();
-        for above in numbers_of(&tables, child.parent) {
-            let (parents, spots) = (chosen.rows.get(above).cloned().unwrap_or_default(), chosen.spots(above));
-            if spots.is_empty() {
-                continue;
-            }
-            link.each(&batch::choose_children(child, &spots), |line| {
-                let spot = Spot::read(line, 0)?;
-                let parent = parents.get(line.number::<usize>(2)?.wrapping_sub(1));
-                let (_, record) = parent.ok_or_else(|| miscounted(&child.table.name, "a row hangs below none"))?;
-                if chosen.seen.insert(spot) {
-                    found.push((spot, *record));
-                }
-                Ok(())
-            })
-            .await?;
-        }
-        let spots: Vec<Spot> = found.iter().map(|(spot, _)| *spot).collect();
-        let locked = lock(link, child.table, &spots).await?;
-        held.extend(found.iter().filter(|(spot, _)| !locked.contains(spot)).map(|(_, record)| *record));
-        if let Some(rows) = chosen.rows.get_mut(number) {
-            *rows = found;
-        }
-    }
-    Ok(held)
-}
-
-async fn lock(link: &mut Link, table: &Table, spots: &[Spot]) -> Result<HashSet<Spot>, SourceError> {
-    let mut locked = HashSet::with_capacity(spots.len());
-    for some in batch::by_table(spots) {
-        link.each(&batch::lock(table, &some), |line| {
-            locked.insert(Spot::read(line, 0)?);
-            Ok(())
-        })
-        .await?;
-    }
-    Ok(locked)
-}
-
-fn numbers_of<'t>(tables: &'t [&Table], table: &'t Table) -> impl Iterator<Item = usize> + 't {
-    tables.iter().enumerate().filter(|(_, other)| other.is(table)).map(|(number, _)| number)
 }
 
 /// A batch whose roots, and what hangs on them, are chosen.
@@ -329,9 +174,14 @@ impl<'t, 'a> Taking<'t, 'a> {
         Ok(())
     }
 
-    /// Seals what the links were, and cuts them.
+    /// Seals what the links were, and cuts them. Rows that lost another link just
+    /// now lie elsewhere, so that they are looked up again; they are locked.
     async fn unlink(&mut self, child: &FittedChild<'a>, gathered: &mut Gathered<'_>) -> Result<(), SourceError> {
         let Some(number) = child.number else { return Ok(()) };
+        let found = find(self.link, &self.selection.of.fitted, child, &mut self.chosen).await?;
+        if let Some(rows) = self.chosen.rows.get_mut(number) {
+            *rows = found;
+        }
         let (key, link) = child.link_columns();
         let columns = key.iter().chain(&link).filter_map(|name| child.table.column(name));
         let forms: Vec<Form> = columns.map(Form::of).collect();
@@ -385,7 +235,7 @@ fn held_by_the_application() -> SourceError {
 }
 
 /// An error of a statement that changes rows.
-fn refused(link: &Link, error: &sqlx::Error) -> SourceError {
+pub(super) fn refused(link: &Link, error: &sqlx::Error) -> SourceError {
     match failure::meaning(error) {
         Meaning::ForeignKey => SourceError::RolledBack {
             reason: format!(

@@ -129,6 +129,12 @@ impl<'f> Gathered<'f> {
         })
     }
 
+    /// There are only so many records after all.
+    pub(crate) fn shorten(&mut self, records: usize) {
+        self.records.truncate(records);
+        self.rows.truncate(records);
+    }
+
     /// All records, each with its root.
     pub(crate) fn finish(self) -> Result<Vec<Taken>, SourceError> {
         let missing = || miscounted(&self.root, "a record lacks its root");
