@@ -58,6 +58,9 @@ pub struct ReachArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  retentiond hold add --subject 1042 --by NAME --reason \"case 2026-118\"\n  retentiond hold add --rule contract --by NAME --reason inquiry --review 2027-01-31"
+)]
 #[command(group = clap::ArgGroup::new("reach").required(true).multiple(true).args(["subject", "rule", "dataset", "key"]))]
 pub struct AddArgs {
     #[command(flatten)]
@@ -83,6 +86,7 @@ pub struct AddArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  retentiond hold list --rule contract")]
 pub struct ListArgs {
     #[command(flatten)]
     reach: ReachArgs,
@@ -91,6 +95,9 @@ pub struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  retentiond hold lift --subject 1042 --by NAME --reason \"case 2026-118 is closed\""
+)]
 #[command(group = clap::ArgGroup::new("which").required(true).multiple(true).args(["id", "subject", "rule", "dataset", "key"]))]
 pub struct LiftArgs {
     /// The hold; or say what it covers, exactly as it was placed.
