@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use retentiond::{
+    adapters::mysql::{MySqlScan, MySqlSource},
     domain::deployment::{Dataset, Edge},
     ports::{Presence, Restoration, Scan as _, Source as _, SourceError},
 };
@@ -184,23 +185,40 @@ async fn a_key_that_the_user_may_not_see_is_an_error_and_no_process_privilege_a_
     let other = database.server().database();
     other.run(&format!(
         "CREATE TABLE hidden (t_id INT, FOREIGN KEY (t_id) REFERENCES {name}.t (id) ON DELETE CASCADE); \
-         CREATE USER seeing_{name}@'%'; GRANT SELECT, DELETE ON {name}.* TO seeing_{name}@'%'; GRANT PROCESS ON *.* TO seeing_{name}@'%'; \
+         CREATE TABLE {name}.far (id INT PRIMARY KEY); CREATE TABLE {name}.near (far INT, FOREIGN KEY (far) REFERENCES {name}.far (id)); \
+         CREATE USER seeing_{name}@'%'; GRANT SELECT, DELETE ON {name}.t TO seeing_{name}@'%'; GRANT SELECT, DELETE ON {name}.c TO seeing_{name}@'%'; GRANT PROCESS ON *.* TO seeing_{name}@'%'; \
          CREATE USER blind_{name}@'%'; GRANT SELECT, DELETE ON {name}.* TO blind_{name}@'%'"
     ));
     for (user, is_error) in [("seeing", true), ("blind", false)] {
         let mut server = mine.clone();
         server.address.user = format!("{user}_{name}");
-        let mut scan = retentiond::adapters::mysql::MySqlScan::open("shop".into(), &server, WAIT).await.unwrap();
+        let mut scan = MySqlScan::open("shop".into(), &server, WAIT).await.unwrap();
         let dataset = with_child();
         let found = scan.inspect(&dataset, &[&dataset]).await.unwrap();
-        let hidden = found.iter().find(|finding| finding.message.contains("foreign keys into")).unwrap();
+        let hidden = found.iter().find(|finding| finding.message.contains("foreign keys")).unwrap();
         assert_eq!(hidden.error, is_error, "{hidden:?}");
+        if is_error {
+            let mut source = MySqlSource::open("shop".into(), &server, WAIT).await.unwrap();
+            let error = take(&mut source, &dataset, 10).await.unwrap_err();
+            assert!(matches!(&error, SourceError::Schema { reason, .. } if reason.contains("hidden")), "{error}");
+        }
     }
     // Who sees everything is told of the key itself.
     assert!(errors(&database, &with_child()).await.contains("ON DELETE CASCADE"));
     let dataset = with_child();
     let seen = scan(&database).await.inspect(&dataset, &[&dataset]).await.unwrap();
     assert!(seen.iter().any(|finding| finding.message.contains("hidden")), "{seen:?}");
+    // Keys between tables that no record is in are nobody's business; those that are
+    // shown are known with what they do.
+    database.run("CREATE TABLE d (t_id INT, FOREIGN KEY (t_id) REFERENCES t (id) ON DELETE SET NULL)");
+    database.run(&format!("GRANT SELECT ON d TO seeing_{name}@'%'"));
+    other.run("DROP TABLE hidden");
+    let mut server = mine.clone();
+    server.address.user = format!("seeing_{name}");
+    let mut scan = MySqlScan::open("shop".into(), &server, WAIT).await.unwrap();
+    let found = scan.inspect(&dataset, &[&dataset]).await.unwrap();
+    assert!(found.iter().all(|finding| !finding.message.contains("foreign keys")), "{found:?}");
+    assert!(found.iter().any(|finding| finding.error && finding.message.contains("ON DELETE SET NULL")), "{found:?}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! databases whose foreign keys point here are named with their database.
 //!
 //! The server shows a user only what the user may touch. That nothing is hidden
-//! can be seen only with the privilege PROCESS: `is_complete` says so.
+//! can be seen only with the privilege PROCESS: `hidden` says so.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -23,8 +23,9 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Catalogue {
     pub(super) schema: Schema,
-    /// Every foreign key that points here is seen; `None` where it is not known.
-    pub(super) is_complete: Option<bool>,
+    /// Tables, by `Table::sql`, at which foreign keys point that this user is not
+    /// shown; `None` where it is not known.
+    hidden: Option<BTreeSet<String>>,
     /// Tables with few rows, as far as the optimizer knows, by `Table::sql`.
     small: HashSet<String>,
 }
@@ -38,8 +39,8 @@ const CONCERNED: &str = "(t.TABLE_SCHEMA = database() OR EXISTS (SELECT 1 FROM i
      WHERE k.REFERENCED_TABLE_SCHEMA = database() AND k.TABLE_SCHEMA = t.TABLE_SCHEMA AND k.TABLE_NAME = t.TABLE_NAME))";
 
 const FOREIGN_KEYS: &str = "SELECT k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME, \
-     k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE, database() \
-     FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r \
+     k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, coalesce(r.DELETE_RULE, ''), database() \
+     FROM information_schema.KEY_COLUMN_USAGE k LEFT JOIN information_schema.REFERENTIAL_CONSTRAINTS r \
      ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME \
      AND r.TABLE_NAME = k.TABLE_NAME \
      WHERE k.REFERENCED_TABLE_SCHEMA = database() \
@@ -74,16 +75,22 @@ impl Catalogue {
         reader.columns(&rows(link, "COLUMNS", columns, concerned, "1, 2, ORDINAL_POSITION").await?)?;
         let indexes = "TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, INDEX_TYPE";
         reader.indexes(&rows(link, "STATISTICS", indexes, concerned, "1, 2, 3, SEQ_IN_INDEX").await?)?;
-        reader.foreign_keys(&keys)?;
+        let rules = rules(link).await?;
+        reader.foreign_keys(&keys, &rules)?;
         let triggers = "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS \
                         WHERE EVENT_OBJECT_SCHEMA = database() ORDER BY 1, 2, 3";
         reader.triggers(&link.all(triggers).await.map_err(failure::engine)?)?;
-        let is_complete = is_complete(link, &reader.own, &keys).await?;
+        let hidden = hidden(link, &reader.own, &keys).await?;
         for table in &mut reader.tables {
             identify(table);
         }
         let schema = Schema { dialect: &MYSQL, tables: reader.tables, table_names, default: Some(reader.own) };
-        Ok(Self { schema, is_complete, small: reader.small })
+        Ok(Self { schema, hidden, small: reader.small })
+    }
+
+    /// Whether foreign keys point at a table that this user is not shown.
+    pub(super) fn hides_keys_of(&self, table: &Table) -> Option<bool> {
+        self.hidden.as_ref().map(|hidden| hidden.contains(&table.sql))
     }
 
     pub(super) fn is_small(&self, table: &Table) -> bool {
@@ -136,19 +143,49 @@ pub(super) async fn fingerprint(link: &mut Link) -> Option<String> {
     value::text(&row, 0).ok()
 }
 
+/// What foreign keys do at a deletion, by name, from the server's own list: a user
+/// with privileges on single tables is shown their columns and not their rules.
+async fn rules(link: &mut Link) -> Result<BTreeMap<String, i64>, SourceError> {
+    let text = format!("SELECT ID, TYPE FROM information_schema.{}", Inside::of(&link.version).keys);
+    let Ok(rows) = link.all(&text).await else { return Ok(BTreeMap::new()) };
+    rows.iter().map(|row| Ok((value::text(row, 0)?, value::number(row, 1)?))).collect()
+}
+
+/// A rule as the server keeps it. One that is not known may do the worst.
+fn rule(kept: Option<&i64>) -> &'static str {
+    match kept {
+        Some(bits) if bits & 1 == 0 && bits & 2 == 0 => "RESTRICT",
+        Some(bits) if bits & 1 == 0 => "SET NULL",
+        _ => "CASCADE",
+    }
+}
+
 /// Compares the foreign keys that this user is shown with those that there are.
-async fn is_complete(link: &mut Link, own: &str, shown: &[MySqlRow]) -> Result<Option<bool>, SourceError> {
-    let is_plain = own.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+async fn hidden(link: &mut Link, own: &str, shown: &[MySqlRow]) -> Result<Option<BTreeSet<String>>, SourceError> {
+    // Names of files are written otherwise where they are not plain.
+    if !own.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Ok(None);
+    }
     let text = format!(
-        "SELECT count(*) FROM information_schema.{} WHERE substring_index(REF_NAME, '/', 1) = database()",
+        "SELECT substring_index(REF_NAME, '/', -1), count(*) FROM information_schema.{} \
+         WHERE substring_index(REF_NAME, '/', 1) = database() GROUP BY 1",
         Inside::of(&link.version).keys
     );
-    let Some(row) = link.one(&text).await.ok().filter(|_| is_plain) else { return Ok(None) };
-    let mut names = BTreeSet::new();
+    let Ok(there) = link.all(&text).await else { return Ok(None) };
+    let mut seen: BTreeMap<String, BTreeSet<(String, String, String)>> = BTreeMap::new();
     for row in shown {
-        names.insert((value::text(row, 0)?, value::text(row, 1)?, value::text(row, 2)?));
+        let key = (value::text(row, 0)?, value::text(row, 1)?, value::text(row, 2)?);
+        seen.entry(value::text(row, 4)?).or_default().insert(key);
     }
-    Ok(Some(usize::try_from(value::number(&row, 0)?).ok() <= Some(names.len())))
+    let mut hidden = BTreeSet::new();
+    for row in &there {
+        let (table, keys) = (value::text(row, 0)?, value::number(row, 1)?);
+        let shown = seen.get(&table).map_or(0, BTreeSet::len);
+        if usize::try_from(keys).is_ok_and(|keys| keys > shown) {
+            hidden.insert(format!("{}.{}", quote(own), quote(&table)));
+        }
+    }
+    Ok(Some(hidden))
 }
 
 struct Reader {
@@ -242,12 +279,16 @@ impl Reader {
         Ok(())
     }
 
-    fn foreign_keys(&mut self, rows: &[MySqlRow]) -> Result<(), SourceError> {
+    fn foreign_keys(&mut self, rows: &[MySqlRow], rules: &BTreeMap<String, i64>) -> Result<(), SourceError> {
         let mut last = None;
         for row in rows {
             let text = |position| value::text(row, position);
             let this = (text(0)?, text(1)?, text(2)?);
-            let (parent, pair, rule) = (text(4)?, (text(3)?, text(5)?), text(6)?);
+            let (parent, pair) = (text(4)?, (text(3)?, text(5)?));
+            let rule = match text(6)?.as_str() {
+                "" => rule(rules.get(&format!("{}/{}", this.0, this.2))).to_owned(),
+                known => known.to_owned(),
+            };
             let Some(table) = self.at(row)? else { continue };
             if last.as_ref() != Some(&this) {
                 table.foreign_keys.push(ForeignKey { parent, on: Vec::new(), on_delete: rule });

@@ -2,11 +2,12 @@
 //! transaction, and the findings of `check`.
 
 use super::{
+    catalogue::Catalogue,
     connection::{Link, rendered},
     failure, value,
 };
 use crate::{
-    adapters::sql::{self, Misfit, Session, Sql, Table, parenthesised},
+    adapters::sql::{self, Fitted, Misfit, Session, Sql, Table, parenthesised},
     domain::{census::Census, deployment::Dataset, explain::RecordFacts, record::Cell, selection::Scope},
     ports::{SchemaFinding, SourceError},
 };
@@ -40,18 +41,27 @@ pub(super) async fn inspect(
     link.connect().await?;
     let catalogue = link.catalogue().await?;
     let mut inspected = sql::inspect(link, &catalogue.schema, dataset, all).await?;
-    match catalogue.is_complete {
-        Some(true) => {}
-        Some(false) => inspected.errors.push(Misfit::new(
-            "there are foreign keys into this database that this user may not see",
-            "grant SELECT on the tables that point here: a hidden ON DELETE CASCADE would delete rows that nobody sealed",
-        )),
-        None => inspected.warnings.push(Misfit::new(
-            "it cannot be seen whether other databases have foreign keys into this one",
-            "grant PROCESS, with which the server shows all foreign keys, or see that there are none",
-        )),
+    if inspected.fits {
+        let fitted = Fitted::for_query(dataset, &catalogue.schema)?;
+        if fitted.tables().iter().any(|table| catalogue.hides_keys_of(table).is_none()) {
+            inspected.warnings.push(Misfit::new(
+                "it cannot be seen whether there are foreign keys that this user is not shown",
+                "grant PROCESS, with which the server shows all foreign keys, or see that there are none",
+            ));
+        }
+        inspected.errors.extend(hidden_keys(&catalogue, &fitted));
     }
     Ok(inspected.findings(dataset))
+}
+
+/// A key that this user may not see could delete rows that nobody sealed.
+pub(super) fn hidden_keys(catalogue: &Catalogue, fitted: &Fitted<'_>) -> Option<Misfit> {
+    let hidden = |table: &&Table| catalogue.hides_keys_of(table) == Some(true);
+    let table = fitted.tables().into_iter().find(hidden)?;
+    Some(Misfit::new(
+        format!("foreign keys into {} are hidden from this user", table.name),
+        "grant SELECT on the tables that point at it: a hidden ON DELETE CASCADE would delete rows that nobody sealed",
+    ))
 }
 
 pub(super) async fn census(link: &mut Link, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {

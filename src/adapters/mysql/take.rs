@@ -12,7 +12,9 @@ use super::{
     batch::{self, Choice, KEYS_MAX, Order},
     chosen::{Chosen, Row, Taking, keys, literals},
     connection::Link,
-    failure, value,
+    failure,
+    session::hidden_keys,
+    value,
 };
 use crate::{
     adapters::sql::{Selection, Table, carried, check_conditions, check_links, headings},
@@ -55,6 +57,9 @@ pub(super) async fn take(
     check_conditions(link, fitted).await?;
     let others = scope.others.iter().map(|(other, _)| *other).filter(|other| !std::ptr::eq(*other, dataset));
     check_links(fitted, schema, others)?;
+    if let Some(misfit) = hidden_keys(&catalogue, fitted) {
+        return Err(misfit.into_error(dataset));
+    }
     let own = fitted.event(scope.event)?;
     let mut from = position.cloned();
     loop {
