@@ -1,11 +1,49 @@
-//! What this process asks of its kernel, so that keys stay in its memory.
+//! What this process asks of its kernel, so that keys and values of removed rows
+//! stay in its memory.
 
 use std::io;
 
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::{
+    mm::{MlockAllFlags, mlockall},
+    process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit},
+};
 
-/// Forbids core dumps and keeps other processes of the same account from
-/// reading this one's memory. Call before any key is loaded.
+/// Forbids core dumps, keeps other processes of the same account from reading
+/// this one's memory, and keeps its pages off the swap where the limits allow it.
+/// Call before any key is loaded.
 pub fn harden() -> io::Result<()> {
-    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    lock_memory();
+    Ok(())
+}
+
+/// Under a limit a lock on what is to come would make allocations fail later, so
+/// that it is all or nothing. Without it, what swap may keep is said by the
+/// operator's `MemorySwapMax=0`, or by encrypted swap.
+fn lock_memory() -> bool {
+    let limit = getrlimit(Resource::Memlock);
+    let unlimited = Rlimit { current: None, maximum: None };
+    if limit.current.is_some() && setrlimit(Resource::Memlock, unlimited).is_err() {
+        return false;
+    }
+    mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_locked_is_seen_by_the_kernel() {
+        let locked = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find(|line| line.starts_with("VmLck:")).unwrap().to_owned();
+            line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+        };
+        if lock_memory() {
+            assert!(locked() > 0, "the kernel says that nothing is locked");
+        } else {
+            assert_eq!(locked(), 0);
+        }
+    }
 }

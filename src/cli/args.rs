@@ -66,6 +66,9 @@ pub enum Command {
     /// Prints the SQL that creates the least-privilege roles of a source and the
     /// vault.
     Grants(super::grants::GrantsArgs),
+    /// Searches a source for what is left of a value.
+    #[command(subcommand)]
+    Residue(super::residue::ResidueCommand),
     /// Prints completions for a shell.
     Completions(super::completions::CompletionsArgs),
     /// Prints manual pages.

@@ -23,6 +23,7 @@ mod plan;
 mod policy;
 pub(crate) mod progress;
 mod report;
+mod residue;
 mod restore;
 pub(crate) mod run;
 mod schema;
@@ -70,7 +71,7 @@ async fn main() -> Exit {
 }
 
 /// Commands that the design has and this version has not.
-const LATER: &[&str] = &["read", "approve", "confirm", "residue"];
+const LATER: &[&str] = &["read", "approve", "confirm"];
 
 /// Prints what is wrong with the command line, or the help that it asked for.
 fn explain(error: &clap::Error) -> Exit {
@@ -102,6 +103,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CommandError> {
         Command::Restore(args) => restore::restore(cli, args).await,
         Command::Report(args) => report::report(cli, args).await,
         Command::Ledger(command) => ledger::ledger(cli, command).await,
+        Command::Residue(command) => residue::residue(cli, command).await,
         Command::Completions(args) => completions::completions(args),
         Command::Man(args) => man::man(args),
     }

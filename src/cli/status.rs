@@ -1,5 +1,7 @@
 //! `status`: what was done last, what is open, what comes next. Read-only.
 
+mod residue;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -23,6 +25,8 @@ use crate::{
     settings::Settings,
 };
 
+use residue::OpenResidue;
+
 #[derive(Debug, Serialize)]
 struct Status {
     now: String,
@@ -38,6 +42,8 @@ struct Status {
     last_run: Option<LastRun>,
     open: OpenIntents,
     holds: HoldState,
+    /// What left a source and is not proven gone from its files.
+    residue: Vec<OpenResidue>,
     vault: Vec<RuleState>,
     ledger: Option<LedgerState>,
 }
@@ -130,6 +136,7 @@ pub async fn status(cli: &Cli, args: &FormatArgs) -> Result<Exit, CommandError> 
             wipes: history.open_wipes.len(),
         },
         holds: holds(&book, &history, now),
+        residue: history.residues.cases.iter().map(OpenResidue::of).collect(),
         vault: rules(&book, &covered, &buckets, now),
         ledger: reading.ledger.as_ref().map(|ledger| LedgerState {
             entries: ledger.head.size,
@@ -260,6 +267,7 @@ fn text(status: &Status, settings: &Settings) -> String {
         let due = if due > 0 { format!("; {due} to be reviewed: `retentiond hold list`") } else { String::new() };
         lines.push(format!("held       {holds} in force{due}"));
     }
+    lines.extend(status.residue.iter().map(|case| case.line(settings)));
     if let Some(ledger) = &status.ledger {
         lines.push(format!("ledger     {} entries, root {}", output::count(ledger.entries), ledger.root));
     }

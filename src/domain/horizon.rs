@@ -11,13 +11,21 @@ use super::{
     verdict::Finding,
 };
 
-/// Places outside of the engine that hold copies of what was removed at
-/// `since`: backups, as they are declared.
-#[must_use]
-pub fn declared(backups_kept: Option<Period>, since: DateTime<Utc>) -> Vec<Location> {
-    let Some(kept) = backups_kept else { return Vec::new() };
+/// The engine archives its log, and how long the archive lives is declared with
+/// the backups that need it.
+pub const ARCHIVE: &str = "archive";
+
+/// Adds the places outside of the engine that hold copies of what was removed at
+/// `since`: backups, and the archive of the log, as they are declared.
+pub fn declared(backups_kept: Option<Period>, since: DateTime<Utc>, locations: &mut Vec<Location>) {
+    let Some(kept) = backups_kept else { return };
+    let until = after(since, kept);
+    locations.iter_mut().filter(|location| location.name == ARCHIVE).for_each(|archive| archive.until = until);
+    if kept.count == 0 {
+        return;
+    }
     let reason = format!("backups of this source are kept for {kept}");
-    vec![Location { until: after(since, kept), ..Location::unsearched("backups", reason) }]
+    locations.push(Location { until, ..Location::unsearched("backups", reason) });
 }
 
 /// What nobody declared keeps a verdict from PASS, though it cannot keep a
@@ -113,8 +121,16 @@ mod tests {
         assert_eq!(undeclared(&shop, None, Medium::Discard).reasons.len(), 1);
         assert_eq!(undeclared(&shop, kept, Medium::Encrypted), Finding::pass());
         let since = at("2026-01-01T00:00:00Z");
-        assert!(declared(None, since).is_empty());
-        let backups = declared(kept, since);
-        assert_eq!((backups[0].state, backups[0].until), (State::Unsearched, Some(at("2026-02-05T00:00:00Z"))));
+        let archive = || vec![Location::unsearched(ARCHIVE, "the log is archived")];
+        let mut locations = archive();
+        declared(None, since, &mut locations);
+        assert_eq!(locations, archive());
+        declared(kept, since, &mut locations);
+        let until = Some(at("2026-02-05T00:00:00Z"));
+        assert_eq!(locations.iter().map(|location| location.until).collect::<Vec<_>>(), [until, until]);
+        assert!(locations.iter().all(|location| location.state == State::Unsearched));
+        let mut none = Vec::new();
+        declared(Some("0 days".parse().unwrap()), since, &mut none);
+        assert!(none.is_empty(), "there are no backups");
     }
 }

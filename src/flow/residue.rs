@@ -90,7 +90,7 @@ fn fresh_cases<V, K, L: Ledger>(book: &Rulebook<'_>, custody: &mut Custody<V, K,
             sample: Sample::default(),
         });
         case.rules.insert(taken.rule.clone());
-        case.tables.extend(dataset.tables().into_iter().map(str::to_owned));
+        case.tables.extend(dataset.changed_tables().into_iter().map(str::to_owned));
         case.batches.push(taken.batch.clone());
     }
     let mut cases: Vec<SampledCase> = cases.into_values().collect();
@@ -272,7 +272,7 @@ impl<V, K, L: Ledger, C: Clock> Verification<'_, V, K, L, C> {
         }
         let since = case.known.as_ref().map_or(now, |known| known.since);
         let kept = self.deployed().and_then(|source| source.backups_kept);
-        locations.extend(horizon::declared(kept, since));
+        horizon::declared(kept, since, &mut locations);
         if let Some(known) = &case.known {
             horizon::keep_dates(&known.scan.locations, &mut locations);
         }

@@ -31,7 +31,8 @@ impl Touched {
         let mut touched = Self::default();
         for dataset in &book.deployment.datasets {
             let open = history.open_wipes.get(&dataset.source);
-            let announced = open.is_some_and(|tables| dataset.tables().iter().any(|table| tables.contains(*table)));
+            let announced =
+                open.is_some_and(|tables| dataset.changed_tables().iter().any(|table| tables.contains(*table)));
             let left = history.residues.taken.iter().any(|taken| {
                 taken.rule == dataset.rule && taken.source == dataset.source && taken.dataset == dataset.table
             });
@@ -45,7 +46,7 @@ impl Touched {
     /// Notes that rows left a dataset.
     pub fn note(&mut self, dataset: &Dataset) {
         let tables = self.tables.entry((dataset.source.clone(), dataset.wipe)).or_default();
-        tables.extend(dataset.tables().into_iter().map(str::to_owned));
+        tables.extend(dataset.changed_tables().into_iter().map(str::to_owned));
     }
 }
 

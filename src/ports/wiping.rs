@@ -53,8 +53,9 @@ pub struct SearchJob<'a> {
 #[derive(Debug, Default)]
 pub struct Search {
     pub places: Vec<Searched>,
-    /// Numbers of values that rows which are there hold as well: found or not,
-    /// they say nothing, and are in no `Searched::found`.
+    /// Numbers of values that say nothing, found or not, and are in no
+    /// `Searched::found`: rows which are there hold them as well, or the engine
+    /// stores them in a form that cannot be searched for.
     pub living: BTreeSet<usize>,
 }
 

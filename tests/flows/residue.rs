@@ -89,7 +89,7 @@ fn a_location_that_cannot_be_read_never_passes_and_is_searched_again_while_the_k
     assert_eq!((scans(&world)[0].locations[0].state, open(&world).len()), (State::Unsearched, 1));
     leave(&world, Left::Nothing);
     world.cycle().unwrap();
-    assert_eq!(closed(&world), [(ClosedBy::Date, Verdict::Pass)], "backups are past their date");
+    assert_eq!(closed(&world), [(ClosedBy::Scan, Verdict::Pass)]);
     assert_eq!(scans(&world)[0].case, scans(&world)[1].case);
 }
 
@@ -154,7 +154,7 @@ fn a_rewrite_waits_for_its_window_and_the_search_for_the_rewrite() {
     world.disk.now.set("2026-11-22T17:00:00Z".parse().unwrap());
     world.cycle().unwrap();
     assert!(world.disk.ledger.borrow().history.open_wipes.is_empty());
-    assert_eq!(closed(&world), [(ClosedBy::Date, Verdict::Pass)]);
+    assert_eq!(closed(&world), [(ClosedBy::Scan, Verdict::Pass)]);
 }
 
 #[test]

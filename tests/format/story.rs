@@ -105,7 +105,7 @@ fn separation(plan: Digest) -> Vec<Event> {
             finding: Finding::pass(),
         },
         Event::ResidueScanned(searched(tables())),
-        Event::ResidueClosed { case: CASE.into(), by: ClosedBy::Date, finding: Finding::unknown(NOT_DECLARED) },
+        Event::ResidueClosed { case: CASE.into(), by: ClosedBy::Scan, finding: Finding::unknown(NOT_DECLARED) },
         finished(Verdict::Unknown, 2, 0),
     ]
 }
@@ -118,10 +118,6 @@ fn searched(tables: Vec<String>) -> residue::Scan {
         reason: None,
         ..Location::unsearched(name, "")
     };
-    let backups = Location {
-        until: Some(at("2026-11-16T18:10:00Z")),
-        ..Location::unsearched("backups", "backups of this source are kept for 0 days")
-    };
     residue::Scan {
         case: CASE.into(),
         source: "shop".into(),
@@ -129,7 +125,7 @@ fn searched(tables: Vec<String>) -> residue::Scan {
         tables,
         batches: vec![BATCH.into()],
         sample: Sample { rows: 3, values: 4, short: 5, living: 0 },
-        locations: vec![clean("main", 8_192), clean("wal", 0), clean("journal", 0), backups],
+        locations: vec![clean("main", 8_192), clean("wal", 0), clean("journal", 0)],
         elapsed_ms: 2,
         finding: Finding::unknown(NOT_DECLARED),
     }

@@ -22,6 +22,7 @@ mod ledger;
 mod missing_parts;
 mod pipeline;
 mod policy;
+mod residue;
 mod restore;
 mod review;
 mod shop;

@@ -13,6 +13,7 @@ mod chosen;
 pub(super) mod connection;
 pub(super) mod dialect;
 pub(super) mod failure;
+mod residue;
 mod restore;
 mod session;
 mod shape;
@@ -21,6 +22,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod value;
+mod wipe;
 
 use std::time::Duration;
 

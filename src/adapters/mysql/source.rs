@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::{
     connection::{Access, Link},
-    failure, restore, session,
+    failure, residue, restore, session,
     take::{self, Position, Positions},
+    wipe,
 };
 use crate::{
     adapters::engine::Server,
@@ -22,7 +23,9 @@ use crate::{
         seal::SealReceipt,
         selection::{Cause, Scope},
     },
-    ports::{Batch, Presence, Restoration, Scan, SchemaFinding, Source, SourceError, WipeJob, Wiped},
+    ports::{
+        Batch, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source, SourceError, WipeJob, Wiped,
+    },
 };
 
 use super::batch::Order;
@@ -213,9 +216,13 @@ impl Source for MySqlSource {
         }
     }
 
-    async fn wipe(&mut self, _job: &WipeJob<'_>) -> Result<Wiped, SourceError> {
-        Err(SourceError::Engine {
-            reason: "this version cannot wipe MariaDB and MySQL; hint: write wipe = \"none\"".to_owned(),
-        })
+    async fn wipe(&mut self, job: &WipeJob<'_>) -> Result<Wiped, SourceError> {
+        self.idle().await?;
+        wipe::wipe(&mut self.link, job).await
+    }
+
+    async fn search(&mut self, job: &SearchJob<'_>) -> Result<Search, SourceError> {
+        self.idle().await?;
+        residue::search(&mut self.link, job).await
     }
 }

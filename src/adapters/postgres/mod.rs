@@ -15,6 +15,7 @@ mod copy;
 pub(in crate::adapters) mod dialect;
 pub(in crate::adapters) mod failure;
 mod link;
+pub mod residue;
 mod restore;
 pub(in crate::adapters) mod session;
 mod shape;
@@ -22,6 +23,7 @@ mod source;
 mod swift;
 mod take;
 mod value;
+pub mod wipe;
 
 use std::time::Duration;
 

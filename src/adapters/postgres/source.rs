@@ -11,22 +11,24 @@ use std::time::Duration;
 use super::{
     census, failure, inspect,
     link::{Access, Link, only},
-    look, restore,
+    look, residue, restore,
     take::{self, Order, Position, Positions},
+    wipe,
 };
 use crate::{
     adapters::engine::Server,
     domain::{
         census::Census,
-        deployment::{Dataset, WipeLevel},
+        deployment::Dataset,
         explain::RecordFacts,
         id::SourceName,
         record::Cell,
         seal::SealReceipt,
         selection::{Cause, Scope},
-        verdict::Finding,
     },
-    ports::{Batch, Presence, Restoration, Scan, SchemaFinding, Source, SourceError, WipeJob, Wiped},
+    ports::{
+        Batch, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source, SourceError, WipeJob, Wiped,
+    },
 };
 
 /// A PostgreSQL database from which records move.
@@ -265,11 +267,14 @@ impl Source for PostgresSource {
 
     /// Rewriting a PostgreSQL table is not in this version yet.
     async fn wipe(&mut self, job: &WipeJob<'_>) -> Result<Wiped, SourceError> {
-        if job.level != WipeLevel::None {
-            let reason = "wiping PostgreSQL is not in this version yet: nothing was wiped".to_owned();
-            return Err(SourceError::Engine { reason });
-        }
-        let finding = Finding::unknown("nothing was wiped: deleted rows stay in the files until they are overwritten");
-        Ok(Wiped { method: "none".to_owned(), tool: "PostgreSQL".to_owned(), finding, bytes: 0, owed: false })
+        self.idle().await?;
+        let wiped = self.link.with(async |session| wipe::wipe(session, job).await).await;
+        wiped.map_err(|error| self.link.failed(&error))
+    }
+
+    async fn search(&mut self, job: &SearchJob<'_>) -> Result<Search, SourceError> {
+        self.idle().await?;
+        let found = self.link.with(async |session| residue::search(session, job).await).await;
+        found.map_err(|error| self.link.failed(&error))
     }
 }

@@ -43,8 +43,10 @@ impl Matcher {
         let skip = u8::try_from(anchor_bytes + 1 - BLOCK).unwrap_or(1);
         let mut shift = vec![skip; TABLE];
         let mut ending = Vec::with_capacity(patterns.bytes.len());
+        let mut usual = vec![0_u32; TABLE];
+        patterns.bytes.iter().flat_map(|bytes| bytes.windows(BLOCK)).for_each(|block| usual[hash(block)] += 1);
         for (number, bytes) in (0_u32..).zip(&patterns.bytes) {
-            let end = best_anchor(bytes, anchor_bytes);
+            let end = best_anchor(bytes, anchor_bytes, &usual);
             let Some(anchor) = bytes.get(end - anchor_bytes..end) else { continue };
             for (after, block) in anchor.windows(BLOCK).rev().enumerate() {
                 let slot = &mut shift[hash(block)];
@@ -101,10 +103,10 @@ fn hash(block: &[u8]) -> usize {
     (bits.wrapping_mul(0x9e37_79b1) >> (32 - TABLE_BITS)) as usize
 }
 
-/// Where the anchor ends: the part with the most distinct bytes, the last of
-/// them, since what people write differs at its end.
-fn best_anchor(bytes: &[u8], length: usize) -> usize {
-    let distinct = |window: &[u8]| window.iter().collect::<BTreeSet<_>>().len();
-    let windows = bytes.windows(length).enumerate();
-    windows.max_by_key(|(_, window)| distinct(window)).map_or(bytes.len(), |(start, _)| start + length)
+/// Where the anchor ends: behind the block that the fewest patterns have, the last
+/// of them. What they have in common would be compared wherever it stands.
+fn best_anchor(bytes: &[u8], length: usize, usual: &[u32]) -> usize {
+    let ends = (length..=bytes.len()).rev();
+    let seen = |end: &usize| bytes.get(end - BLOCK..*end).map_or(u32::MAX, |block| usual[hash(block)]);
+    ends.min_by_key(seen).unwrap_or(bytes.len())
 }

@@ -27,6 +27,8 @@ const WINDOW_BYTES: usize = 48;
 pub struct Patterns {
     bytes: Vec<Zeroizing<Vec<u8>>>,
     value: Vec<usize>,
+    /// How many values there are, those without a pattern included.
+    values: usize,
 }
 
 impl std::fmt::Debug for Patterns {
@@ -36,20 +38,23 @@ impl std::fmt::Debug for Patterns {
 }
 
 impl Patterns {
-    /// `forms` says how the engine may write a value; the form in which the value
-    /// was taken is always searched for.
+    /// `forms` says which bytes an engine writes for a value; none where it writes
+    /// it in a form that cannot be searched for.
     #[must_use]
     pub fn of(values: &[Value], forms: impl Fn(&Value) -> Vec<Zeroizing<Vec<u8>>>) -> Self {
-        let mut patterns = Self::default();
+        let mut patterns = Self { values: values.len(), ..Self::default() };
         for (number, value) in values.iter().enumerate() {
-            patterns.add(number, value.expose());
             for form in forms(value) {
-                if form.as_slice() != value.expose() {
-                    patterns.add(number, &form);
-                }
+                patterns.add(number, &form);
             }
         }
         patterns
+    }
+
+    /// Values that are stored as they were taken.
+    #[must_use]
+    pub fn plain(values: &[Value]) -> Self {
+        Self::of(values, |value| vec![Zeroizing::new(value.expose().to_vec())])
     }
 
     fn add(&mut self, value: usize, form: &[u8]) {
@@ -90,6 +95,20 @@ impl Patterns {
     pub fn overlap(&self) -> usize {
         self.bytes.iter().map(|bytes| bytes.len()).max().unwrap_or(1) - 1
     }
+}
+
+/// Every form in which a text may be stored, for a value of which no column is
+/// known.
+#[must_use]
+pub fn every_form(text: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
+    let mut forms = vec![Zeroizing::new(text.to_vec())];
+    if let Ok(letters) = std::str::from_utf8(text) {
+        let latin: Option<Vec<u8>> = letters.chars().map(|letter| u8::try_from(u32::from(letter)).ok()).collect();
+        forms.extend(latin.filter(|latin| latin != text).map(Zeroizing::new));
+        forms.push(Zeroizing::new(letters.encode_utf16().flat_map(u16::to_le_bytes).collect()));
+        forms.push(Zeroizing::new(letters.encode_utf16().flat_map(u16::to_be_bytes).collect()));
+    }
+    forms
 }
 
 /// A stream of bytes on its way through the matcher.
@@ -198,15 +217,13 @@ impl Tally {
     }
 }
 
-/// Values of which every pattern stands in living rows, and which prove nothing.
+/// Values that prove nothing: every pattern of theirs stands in living rows, or
+/// they have none.
 #[must_use]
 pub fn living_values(patterns: &Patterns, living: &BTreeSet<usize>) -> BTreeSet<usize> {
-    let all: BTreeSet<usize> = patterns.value.iter().copied().collect();
-    let left: BTreeSet<usize> = (0..patterns.value.len())
-        .filter(|pattern| !living.contains(pattern))
-        .map(|pattern| patterns.value(pattern))
-        .collect();
-    all.difference(&left).copied().collect()
+    let left = (0..patterns.value.len()).filter(|pattern| !living.contains(pattern));
+    let left: BTreeSet<usize> = left.map(|pattern| patterns.value(pattern)).collect();
+    (0..patterns.values).filter(|value| !left.contains(value)).collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ fn value(bytes: &[u8]) -> Value {
 
 fn matcher(values: &[&[u8]]) -> Matcher {
     let values: Vec<Value> = values.iter().map(|bytes| value(bytes)).collect();
-    Matcher::new(Patterns::of(&values, |_| Vec::new()))
+    Matcher::new(Patterns::plain(&values))
 }
 
 fn found(matcher: &Matcher, text: &[u8]) -> BTreeSet<usize> {
@@ -78,7 +78,7 @@ fn a_long_value_is_found_by_any_of_its_parts() {
 fn a_value_all_of_whose_parts_stand_in_living_rows_proves_nothing() {
     let long = [b"abcdefgh".repeat(20), b"12345678".repeat(20)].concat();
     let values = [value(&long), value(b"something else")];
-    let patterns = Patterns::of(&values, |_| Vec::new());
+    let patterns = Patterns::plain(&values);
     assert_eq!(living_values(&patterns, &BTreeSet::from([0, 1])), BTreeSet::new());
     assert_eq!(living_values(&patterns, &BTreeSet::from([0, 1, 2])), BTreeSet::from([0]));
     let mut tally = Tally::new("heap");

@@ -21,7 +21,7 @@ const FILES: [(&str, &str); 3] = [("main", ""), ("wal", "-wal"), ("journal", "-j
 
 pub(super) async fn search(link: &mut Link, job: &SearchJob<'_>) -> Result<Search, SourceError> {
     // The database is in UTF-8: that was checked when it was opened.
-    let matcher = Matcher::new(Patterns::of(job.values, |_| Vec::new()));
+    let matcher = Matcher::new(Patterns::plain(job.values));
     link.begin_reading().await.map_err(failure::engine)?;
     let outcome = search_all(link, matcher).await;
     link.roll_back().await.map_err(failure::engine)?;

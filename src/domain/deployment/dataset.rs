@@ -105,6 +105,14 @@ impl Dataset {
         self.children.iter().filter(|child| child.edge.moves())
     }
 
+    /// Tables in which something of a record is overwritten or deleted when it
+    /// moves: links that are cut leave their old value behind too.
+    #[must_use]
+    pub fn changed_tables(&self) -> Vec<&str> {
+        let changed = self.children.iter().filter(|child| child.edge.moves() || child.edge == Edge::Unlink);
+        std::iter::once(self.table.as_str()).chain(changed.map(|child| child.table.as_str())).collect()
+    }
+
     /// Tables that a record of this dataset fills: its own, then its children's.
     /// The position is the table number of `record::Row`.
     #[must_use]

@@ -59,6 +59,11 @@ impl<'d> Value<'d> {
         matches!(self.raw, DeValue::Table(_))
     }
 
+    /// Exactly this text.
+    pub fn is_text(&self, text: &str) -> bool {
+        matches!(self.raw, DeValue::String(written) if written == text)
+    }
+
     pub fn is_list(&self) -> bool {
         matches!(self.raw, DeValue::Array(_))
     }

@@ -58,8 +58,8 @@ pub struct Sample {
     pub values: u64,
     /// Values of those rows that were too short to say anything.
     pub short: u64,
-    /// Values that rows which are there hold as well, so that finding them says
-    /// nothing; of `values`.
+    /// Of `values`, those that say nothing: rows which are there hold them as
+    /// well, or they are stored in a form that cannot be searched for.
     pub living: u64,
 }
 

@@ -6,6 +6,7 @@ use crate::domain::{
     deployment::{Address, Database, LoadSignal, Medium, SCHEMES, Secret, ServerAddress, Source},
     document::{Findings, Table, Text, Value, optional, owned, suggest},
     id::SourceName,
+    period::{Period, Unit},
 };
 
 const MEDIA: [(&str, Option<Medium>); 3] =
@@ -49,7 +50,7 @@ fn source<'d>(
         window
     });
     let backups_kept = table.take_table("backups").map(|mut backups| {
-        let kept = optional(backups.take("kept"), None, |value| value.period().map(Some));
+        let kept = optional(backups.take("kept"), None, |value| backups_kept(value).map(Some));
         backups.finish();
         kept
     });
@@ -85,6 +86,14 @@ fn signal(mut table: Table<'_>) -> Option<Option<LoadSignal>> {
     let max = table.need("max", "max = 40").and_then(|value| value.whole(0..=u64::from(u32::MAX)));
     table.finish();
     Some(Some(LoadSignal { sql: owned(sql?), max: max? }))
+}
+
+/// No backups at all live for no time, which is a period nowhere else.
+fn backups_kept(value: &Value<'_>) -> Option<Period> {
+    if value.is_text("none") {
+        return Some(Period { count: 0, unit: Unit::Days });
+    }
+    value.period()
 }
 
 fn unique_name<'d>(name: &Text<'d>, lines: &mut BTreeMap<&'d str, usize>, findings: &Findings) -> Option<SourceName> {

@@ -1,0 +1,128 @@
+//! Which file of the data directory belongs to what.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::{Executor as _, PgConnection, Row as _};
+
+use crate::{
+    adapters::{postgres::wipe::leaves, residue::Tally},
+    domain::residue::Value,
+};
+
+/// A longer value is moved out of line, if it is not compressed into its row.
+const IN_LINE_BYTES_MAX: usize = 1_900;
+
+const HEAP: &str = "heap";
+const INDEXES: &str = "indexes";
+const TOAST: &str = "toast";
+const STATISTICS: &str = "statistics";
+const WAL: &str = "wal";
+const OTHERS: &str = "others";
+
+#[derive(Debug)]
+pub(super) struct Map {
+    /// By path of its first segment: location, and the table that it belongs to.
+    files: BTreeMap<String, (&'static str, i64)>,
+    /// The tables of the job.
+    tables: BTreeSet<i64>,
+    tallies: BTreeMap<&'static str, Tally>,
+}
+
+impl Map {
+    pub(super) async fn read(session: &mut PgConnection, tables: &[String]) -> Result<Self, sqlx::Error> {
+        let mut tallies: BTreeMap<&str, Tally> =
+            [HEAP, INDEXES, TOAST, STATISTICS, WAL, OTHERS].into_iter().map(|name| (name, Tally::new(name))).collect();
+        let tables = match leaves(session, tables).await? {
+            Ok(leaves) => leaves.into_iter().map(|leaf| leaf.oid).collect(),
+            Err(reason) => {
+                tallies.values_mut().for_each(|tally| tally.unread(reason.clone()));
+                BTreeSet::new()
+            }
+        };
+        // Owner: the table of an index, of an out-of-line table, and of its index.
+        let all = "SELECT pg_relation_filepath(c.oid), c.relkind::text, o.owner::bigint, n.nspname = 'pg_toast' FROM \
+                   pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pg_index AS i ON \
+                   i.indexrelid = c.oid LEFT JOIN pg_class AS t ON t.reltoastrelid = coalesce(i.indrelid, c.oid) CROSS \
+                   JOIN LATERAL (SELECT coalesce(t.oid, i.indrelid, c.oid) AS owner) AS o WHERE \
+                   pg_relation_filepath(c.oid) IS NOT NULL";
+        let mut files = BTreeMap::new();
+        let statistics = "SELECT oid::bigint FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relname \
+                          IN ('pg_statistic', 'pg_statistic_ext_data')";
+        let statistics: BTreeSet<i64> =
+            session.fetch_all(statistics).await?.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        for row in session.fetch_all(all).await? {
+            let (path, kind, owner): (String, String, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let location = match (kind.as_str(), row.try_get::<bool, _>(3)?) {
+                _ if statistics.contains(&owner) => STATISTICS,
+                _ if !tables.contains(&owner) => OTHERS,
+                (_, true) => TOAST,
+                ("i", false) => INDEXES,
+                _ => HEAP,
+            };
+            files.insert(path, (location, owner));
+        }
+        Ok(Self { files, tables, tallies })
+    }
+
+    /// Where what is found in a file is counted.
+    pub(super) fn tally(&mut self, path: &str) -> &mut Tally {
+        let location = self.file(path).map_or(if path.starts_with("pg_wal/") { WAL } else { OTHERS }, |(name, _)| name);
+        self.tallies.entry(location).or_insert_with(|| Tally::new(location))
+    }
+
+    /// `base/5/16384.1` and `base/5/16384_fsm` are parts of `base/5/16384`.
+    fn file(&self, path: &str) -> Option<(&'static str, i64)> {
+        let start = path.rfind('/').map_or(0, |at| at + 1);
+        let end = path[start..].find(['.', '_']).map_or(path.len(), |at| start + at);
+        self.files.get(&path[..end]).copied()
+    }
+
+    pub(super) fn table_of(&self, path: &str) -> Option<i64> {
+        self.file(path).map(|(_, owner)| owner)
+    }
+
+    pub(super) const fn tables(&self) -> &BTreeSet<i64> {
+        &self.tables
+    }
+
+    pub(super) fn tallies(&self) -> impl Iterator<Item = &Tally> {
+        self.tallies.values()
+    }
+
+    pub(super) fn into_tallies(self) -> impl Iterator<Item = Tally> {
+        self.tallies.into_values()
+    }
+
+    pub(super) fn unread_all(&mut self, reason: &str) {
+        self.tallies.values_mut().for_each(|tally| tally.unread(reason));
+    }
+
+    /// Long values of columns that the engine may compress.
+    pub(super) async fn say_what_cannot_be_seen(
+        &mut self,
+        session: &mut PgConnection,
+        values: &[Value],
+    ) -> Result<(), sqlx::Error> {
+        let long: BTreeSet<&str> = values
+            .iter()
+            .filter(|value| value.expose().len() > IN_LINE_BYTES_MAX)
+            .map(|value| value.column.as_str())
+            .collect();
+        if long.is_empty() {
+            return Ok(());
+        }
+        let tables: Vec<i64> = self.tables.iter().copied().collect();
+        let ask = "SELECT DISTINCT attname::text FROM pg_attribute WHERE attrelid::bigint = ANY($1) AND attnum > 0 AND \
+                   attstorage IN ('x', 'm')";
+        let rows = sqlx::query(ask).bind(tables).fetch_all(session).await?;
+        let compressed: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+        let hidden = compressed?.into_iter().find(|column| long.contains(column.as_str()));
+        if let (Some(column), Some(tally)) = (hidden, self.tallies.get_mut(TOAST)) {
+            tally.unread(format!(
+                "long values of column {column} may be stored compressed, which no search sees; hint: ALTER TABLE … \
+                 ALTER COLUMN … SET STORAGE EXTERNAL"
+            ));
+        }
+        Ok(())
+    }
+}
