@@ -114,30 +114,34 @@ async fn rows(
 /// there is not looked for by name.
 struct Inside {
     tables: &'static str,
+    columns: &'static str,
     keys: &'static str,
 }
 
 impl Inside {
     fn of(version: &str) -> Self {
         if version.contains("MariaDB") {
-            Self { tables: "INNODB_SYS_TABLES", keys: "INNODB_SYS_FOREIGN" }
+            Self { tables: "INNODB_SYS_TABLES", columns: "INNODB_SYS_COLUMNS", keys: "INNODB_SYS_FOREIGN" }
         } else {
-            Self { tables: "INNODB_TABLES", keys: "INNODB_FOREIGN" }
+            Self { tables: "INNODB_TABLES", columns: "INNODB_COLUMNS", keys: "INNODB_FOREIGN" }
         }
     }
 }
 
-/// Changes whenever a table or a foreign key does, anywhere on the server; `None`
-/// where that cannot be seen.
+/// Changes whenever a table, a column or a foreign key does, anywhere on the
+/// server; `None` where that cannot be seen. A column that is only renamed leaves
+/// its table's number and width as they were.
 pub(super) async fn fingerprint(link: &mut Link) -> Option<String> {
     let inside = Inside::of(&link.version);
     let text = format!(
         "SELECT concat_ws('/', database(), \
          (SELECT concat(count(*), '.', coalesce(sum(crc32(concat_ws(',', TABLE_ID, NAME, N_COLS))), 0)) \
            FROM information_schema.{}), \
+         (SELECT concat(count(*), '.', coalesce(sum(crc32(concat_ws(',', TABLE_ID, POS, NAME, MTYPE, PRTYPE, LEN))), 0)) \
+           FROM information_schema.{}), \
          (SELECT concat(count(*), '.', coalesce(sum(crc32(concat_ws(',', ID, FOR_NAME, REF_NAME, N_COLS, TYPE))), 0)) \
            FROM information_schema.{}))",
-        inside.tables, inside.keys
+        inside.tables, inside.columns, inside.keys
     );
     let row = link.one(&text).await.ok()?;
     value::text(&row, 0).ok()
