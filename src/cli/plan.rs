@@ -114,7 +114,7 @@ pub fn text(plan: &Plan) -> String {
     parts.join("\n")
 }
 
-/// What a separation leaves behind, and why.
+/// What a separation leaves behind, or takes before its time, and why.
 fn stays(item: &Separation) -> Vec<String> {
     let (rule, dataset) = (&item.rule, &item.dataset);
     let unlinked = item.unlinked.iter().map(|(table, rows)| {
@@ -129,7 +129,11 @@ fn stays(item: &Separation) -> Vec<String> {
             output::plural(item.outlived, "row")
         )
     });
-    unlinked.chain(shared).chain(outlived).collect()
+    let sooner = item.sooner.iter().map(|(table, rows)| {
+        let rows = output::plural(*rows, "row");
+        format!("{rule}: {rows} of {table} go with {dataset}, although another rule has them too and keeps them longer")
+    });
+    unlinked.chain(shared).chain(sooner).chain(outlived).collect()
 }
 
 fn wrong(anomaly: &Anomaly) -> String {

@@ -66,6 +66,9 @@ pub struct Separation {
     /// Rows that `rows` point at and that stay: something else points at them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub shared: BTreeMap<String, u64>,
+    /// Rows that go with `rows` although another rule has them and keeps them longer.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub sooner: BTreeMap<String, u64>,
     /// Rows that another rule has too and keeps longer: they move by that one.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub outlived: u64,
@@ -164,6 +167,7 @@ fn separation(frame: &Frame<'_>, facts: &DatasetFacts<'_>) -> Separation {
         children: facts.census.children.clone(),
         unlinked: some(&facts.census.unlinked),
         shared: some(&facts.census.shared),
+        sooner: some(&facts.census.sooner),
         outlived: facts.census.outlived,
         held: facts.census.held,
         waiting: facts.census.waiting,
@@ -335,6 +339,7 @@ impl Plan {
             counts.extend(item.children.iter().map(|(table, rows)| (format!("{name} {table}"), *rows)));
             counts.extend(item.unlinked.iter().map(|(table, rows)| (format!("{name} unlinked {table}"), *rows)));
             counts.extend(item.shared.iter().map(|(table, rows)| (format!("{name} shared {table}"), *rows)));
+            counts.extend(item.sooner.iter().map(|(table, rows)| (format!("{name} sooner {table}"), *rows)));
             counts.insert(format!("{name} outlived"), item.outlived);
         }
         for item in self.destructions() {

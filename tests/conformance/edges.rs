@@ -284,9 +284,12 @@ pub async fn rows_that_are_records_of_another_rule_too_are_reported<D: Database>
     let found = database.scan().await.inspect(&members, &[&members, &visits]).await.unwrap();
     let said = |finding: &&retentiond::ports::SchemaFinding| finding.message.contains("records of rule visits too");
     assert!(found.iter().find(said).is_some_and(|finding| !finding.error), "{found:?}");
-    members.children[0].edge = Edge::Unlink;
     let event = event();
     let alone = scope(&event, &[], &[]);
+    let all = [(&visits, alone)];
+    let census = database.scan().await.census(&members, &scope(&event, &[], &all)).await.unwrap();
+    assert_eq!((census.children["visits"], census.sooner["visits"]), (2, 1), "the young one goes before its time");
+    members.children[0].edge = Edge::Unlink;
     let all = [(&members, alone), (&visits, alone)];
     let scope = scope(&event, &[], &all);
     let census = database.scan().await.census(&members, &scope).await.unwrap();

@@ -18,6 +18,7 @@ pub fn plan(policy: Digest) -> Plan {
         children: children(),
         unlinked: Default::default(),
         shared: Default::default(),
+        sooner: Default::default(),
         outlived: 0,
         held: 0,
         waiting: 0,

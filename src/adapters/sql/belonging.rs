@@ -160,19 +160,34 @@ impl<'a> Selection<'a> {
                 }
                 continue;
             }
-            let bounds = other.scope.bounds;
-            // A dataset that does not run has nothing due; the row is no younger
-            // for that.
-            let idle = bounds.due_before == bounds.not_before;
-            let until = if idle { bounds.overdue_before } else { bounds.due_before };
-            let until = until.min(just_after(bounds.now));
-            let stays = |row: &str| {
-                let due = self.event_within(other, other.scope.event, row, bounds.not_before, until)?;
-                Ok(due.negated())
-            };
-            reasons.push(self.again(root, mine, condition, stays)?);
+            reasons.push(self.not_due(other, mine)?);
         }
         Ok((!reasons.is_empty()).then(|| Sql::any(reasons)))
+    }
+
+    /// The row is one of another dataset's, and not due under it.
+    fn not_due(&self, other: &Member<'a>, row: (Option<&str>, &str)) -> Result<Sql, SourceError> {
+        let bounds = other.scope.bounds;
+        // A dataset that does not run has nothing due; the row is no younger for
+        // that.
+        let idle = bounds.due_before == bounds.not_before;
+        let until = if idle { bounds.overdue_before } else { bounds.due_before };
+        let until = until.min(just_after(bounds.now));
+        self.again(other.fitted.root, row, other.fitted.dataset.condition.as_deref(), |row| {
+            let due = self.event_within(other, other.scope.event, row, bounds.not_before, until)?;
+            Ok(due.negated())
+        })
+    }
+
+    /// The row behind `alias` leaves with a record of this dataset, and is one of
+    /// another's, under which it is not due. `None`: no other has such rows.
+    pub(super) fn sooner(&self, table: &Table, alias: &str) -> Result<Option<Sql>, SourceError> {
+        let others = self.others.iter().filter(|other| other.fitted.root.is(table));
+        let reasons = others.map(|other| self.not_due(other, (None, alias))).collect::<Result<Vec<_>, _>>()?;
+        if reasons.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Sql::all([self.leaves(table, alias, &[])?, Sql::any(reasons)])))
     }
 
     /// Whether `other` keeps all rows longer than `member`; `None` where they

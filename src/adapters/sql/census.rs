@@ -68,6 +68,7 @@ pub(crate) async fn census(
     census.children = children(session, &selection, &movers, held.as_ref()).await?;
     unlinked(session, &selection, &mut census).await?;
     shared(session, &selection, &mut census).await?;
+    sooner(session, &selection, &mut census).await?;
     let table = Sql::new(format!("SELECT count(*) FROM {}", selection.of.fitted.root.sql));
     census.table_rows = single(session, table).await?;
     census.anomalies = anomaly::count(session, &selection.of.fitted, scope).await?;
@@ -232,6 +233,23 @@ async fn shared(session: &mut impl Session, selection: &Selection<'_>, census: &
         sql.append(Sql::all([selection.hangs(child, ROW, &[])?, selection.kept(child.table, ROW, &[])?]));
         let rows = single(session, sql).await?;
         *census.shared.entry(fitted.written(child)).or_default() += rows;
+    }
+    Ok(())
+}
+
+/// Rows that go with records and that the rule they are records of would keep
+/// longer, by table.
+async fn sooner(session: &mut impl Session, selection: &Selection<'_>, census: &mut Census) -> Result<(), SourceError> {
+    let fitted = &selection.of.fitted;
+    for child in fitted.own() {
+        let name = fitted.written(child);
+        if census.sooner.contains_key(&name) {
+            continue;
+        }
+        let Some(sooner) = selection.sooner(child.table, ROW)? else { continue };
+        let mut sql = Sql::new(format!("SELECT count(*) FROM {} WHERE ", relation(child.table, None, ROW)));
+        sql.append(sooner);
+        census.sooner.insert(name, single(session, sql).await?);
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ fn separation(overdue: u64, oldest: &str) -> Item {
         children: BTreeMap::new(),
         unlinked: BTreeMap::new(),
         shared: BTreeMap::new(),
+        sooner: Default::default(),
         outlived: 0,
         held: 1,
         waiting: 2,
