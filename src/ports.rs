@@ -66,6 +66,11 @@ pub trait Scan {
         Err(SourceError::Engine { reason })
     }
 
+    /// What the server's clock says; `None` where there is no server that has one.
+    async fn clock(&mut self) -> Result<Option<DateTime<Utc>>, SourceError> {
+        Ok(None)
+    }
+
     /// Counts what a plan at `bounds` would do. Uses the same conditions as
     /// `Source::take`, in one read-only transaction.
     async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError>;

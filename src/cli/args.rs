@@ -56,6 +56,12 @@ pub enum Command {
     /// Stops destruction, lists what stops it, and lets it go again.
     #[command(subcommand)]
     Hold(HoldCommand),
+    /// Approves a plan before it is carried out.
+    Approve(super::approve::ApproveArgs),
+    /// Confirms the result of a run.
+    Confirm(super::approve::ConfirmArgs),
+    /// Prints a person's separated records, on record.
+    Read(super::read::ReadArgs),
     /// Puts a person's separated records back while they are not due.
     Restore(RestoreArgs),
     /// Writes the register of destructions and its evidence for a period.

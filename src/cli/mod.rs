@@ -1,6 +1,7 @@
 //! The command line: parses, opens what a command needs, prints what came out,
 //! and ends with the right code.
 
+mod approve;
 pub(crate) mod args;
 mod check;
 mod completions;
@@ -22,6 +23,7 @@ mod output;
 mod plan;
 mod policy;
 pub(crate) mod progress;
+mod read;
 mod report;
 mod residue;
 mod restore;
@@ -29,10 +31,7 @@ pub(crate) mod run;
 mod schema;
 mod status;
 
-use clap::{
-    Parser,
-    error::{ContextKind, ContextValue},
-};
+use clap::Parser;
 
 use args::{Cli, Command};
 use error::CommandError;
@@ -70,20 +69,9 @@ async fn main() -> Exit {
     }
 }
 
-/// Commands that the design has and this version has not.
-const LATER: &[&str] = &["read", "approve", "confirm"];
-
 /// Prints what is wrong with the command line, or the help that it asked for.
 fn explain(error: &clap::Error) -> Exit {
-    let unknown = match error.get(ContextKind::InvalidSubcommand) {
-        Some(ContextValue::String(name)) => LATER.iter().find(|later| *later == name),
-        _ => None,
-    };
-    let printed = match unknown {
-        Some(later) => output::note(&format!("retentiond: `{later}` is not in this version yet")),
-        None => error.print(),
-    };
-    if printed.is_err() || error.use_stderr() { Exit::Usage } else { Exit::Done }
+    if error.print().is_err() || error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
 async fn dispatch(cli: &Cli) -> Result<Exit, CommandError> {
@@ -100,6 +88,9 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CommandError> {
         Command::Explain(args) => explain::explain(cli, args).await,
         Command::Schema(args) => schema::schema(args),
         Command::Hold(command) => hold::hold(cli, command).await,
+        Command::Approve(args) => approve::approve(cli, args).await,
+        Command::Confirm(args) => approve::confirm(cli, args).await,
+        Command::Read(args) => read::read(cli, args).await,
         Command::Restore(args) => restore::restore(cli, args).await,
         Command::Report(args) => report::report(cli, args).await,
         Command::Ledger(command) => ledger::ledger(cli, command).await,

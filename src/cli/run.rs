@@ -59,7 +59,7 @@ pub fn refused_file(settings: &Settings) -> Option<Refusal> {
     Some(Refusal { rule: None, dataset: None, rows: 0, children: BTreeMap::new(), guard: None, reason })
 }
 
-fn read_plan(path: &Path) -> Result<Plan, CommandError> {
+pub fn read_plan(path: &Path) -> Result<Plan, CommandError> {
     let refuse = |reason: String| {
         let hint = "hint: `retentiond plan --out FILE` makes one";
         CommandError::new(Exit::Usage, format!("{} is no plan: {reason}; {hint}", path.display()))

@@ -51,7 +51,7 @@ pub fn policy() -> Policy {
         cooling_off: "24 hours".parse().unwrap(),
         statutes: None,
         holidays: Vec::new(),
-        officer: Officer { title: "officer".to_owned(), contact: "privacy@example.com".to_owned() },
+        officer: Officer { title: "officer".to_owned(), contact: "privacy@example.com".to_owned(), four_eyes: false },
         rules: vec![rule("member", "withdrawal", "5 days"), rule("contract", "contract", "5 years")],
     }
 }

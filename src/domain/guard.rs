@@ -95,6 +95,15 @@ pub enum ClockDoubt {
     Jump { now: DateTime<Utc>, last: DateTime<Utc>, limit: TimeSpan },
 }
 
+/// Whether a server's clock, asked between two readings of the host's, is too far
+/// from it.
+#[must_use]
+pub fn skewed(guards: &Guards, (before, after): (DateTime<Utc>, DateTime<Utc>), theirs: DateTime<Utc>) -> bool {
+    let limit = guards.clock_skew_max.0;
+    before.checked_sub_signed(limit).is_some_and(|earliest| theirs < earliest)
+        || after.checked_add_signed(limit).is_some_and(|latest| theirs > latest)
+}
+
 /// Compares the clock with the ledger's last entry. In a simulation the operator
 /// moves the clock on purpose, so that only going back is doubtful.
 pub fn clock(guards: &Guards, now: DateTime<Utc>, last: DateTime<Utc>, simulation: bool) -> Result<(), ClockDoubt> {

@@ -3,6 +3,7 @@
 //! Nothing here opens a file, a connection or a clock: functions take `now` and
 //! facts, and return data that carries its reason.
 
+pub mod approval;
 pub mod backlog;
 pub mod calendar;
 pub mod canonical;

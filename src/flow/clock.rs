@@ -3,13 +3,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{custody::Custody, rulebook::Rulebook};
+use super::{custody::Custody, rulebook::Rulebook, sources::Sources};
 use crate::{
     domain::{
         guard::{self, ClockDoubt, Guard},
         ledger::event::Event,
     },
-    ports::{Failure, Ledger},
+    ports::{Clock, Failure, Ledger, Scan, SourceError},
 };
 
 /// Refuses if `now` cannot be trusted. A jump forward passes where a reviewed
@@ -36,4 +36,38 @@ pub fn doubt<V, K, L: Ledger>(
     let refused = Event::Refused { what: "clock".to_owned(), rule: None, limit, value: now.to_rfc3339() };
     custody.ledger.append_in_doubt(vec![refused])?;
     Err(Failure::Refused(format!("{doubt}; hint: {hint}")))
+}
+
+/// Refuses if a source's server tells another time than the host: it is not known
+/// which of them is right. In a simulation the host's is set by hand. A source that
+/// cannot be reached fails by itself, with its own rules.
+pub async fn compare<S: Scan, V, K, L: Ledger>(
+    book: &Rulebook<'_>,
+    sources: &mut Sources<S>,
+    custody: &mut Custody<V, K, L>,
+    clock: &impl Clock,
+) -> Result<(), Failure> {
+    if book.simulation {
+        return Ok(());
+    }
+    for (name, source) in sources.open() {
+        let before = clock.read();
+        let theirs = match source.clock().await {
+            Ok(Some(theirs)) => theirs,
+            Ok(None) | Err(SourceError::Unreachable { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let limit = book.deployment.guards.clock_skew_max;
+        if !guard::skewed(&book.deployment.guards, (before, clock.read()), theirs) {
+            continue;
+        }
+        let (limit, value) = (limit.to_string(), format!("{} of source {name}", theirs.to_rfc3339()));
+        let refused = Event::Refused { what: "clock".to_owned(), rule: None, limit: limit.clone(), value };
+        custody.ledger.append_in_doubt(vec![refused])?;
+        return Err(Failure::Refused(format!(
+            "the clock says {before}, and that of source {name} {theirs}; clock_skew_max is {limit}; hint: set the \
+             wrong one right (NTP on both hosts); nothing is done until they agree"
+        )));
+    }
+    Ok(())
 }

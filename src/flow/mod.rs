@@ -4,6 +4,7 @@
 //! on after an error it does not understand: it returns a `Failure`, and the
 //! ledger keeps the intent open for `recover`.
 
+pub mod approve;
 pub mod clock;
 pub mod custody;
 pub mod destroy;
@@ -14,6 +15,7 @@ pub mod hold;
 pub mod impact;
 pub mod part;
 pub mod plan;
+pub mod read;
 pub mod recover;
 pub mod residue;
 pub mod restore;

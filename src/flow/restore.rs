@@ -20,6 +20,7 @@ use crate::{
     ports::{Failure, Keyring, Ledger, Restoration, Source, SourceError, Vault},
 };
 
+pub use find::indexes;
 pub use settle::settle;
 
 /// What is to be restored, by whom and why.

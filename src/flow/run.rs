@@ -11,7 +11,7 @@ mod report;
 use chrono::{DateTime, Utc};
 
 use super::{
-    clock::doubt,
+    clock::{compare, doubt},
     custody::Custody,
     destroy::{self, Destroyed},
     hold::{self, Covered},
@@ -35,6 +35,7 @@ use crate::{
     ports::{Clock, Failure, Keyring, Ledger, Pace, Progress, Source, Turn, Vault},
 };
 
+pub use refuse::objection;
 pub use report::{DestroyedRule, FailedRule, Refusal, Report, SeparatedDataset};
 
 /// What the operator asked for.
@@ -64,6 +65,7 @@ pub async fn run<S: Source, V: Vault, K: Keyring, L: Ledger>(
     let accepted = if instructions.reviewed.is_some() { instructions.accepted } else { &[] };
     let instructions = &Instructions { accepted, ..*instructions };
     doubt(book, custody, now, accepted)?;
+    compare(book, sources, custody, clock).await?;
     refuse::before_effect(book, now)?;
     recover::recover(book, sources, custody, clock).await?;
     let at = instructions.reviewed.map_or(now, |plan| plan.now.to_utc());
@@ -94,6 +96,8 @@ struct Cycle<'a> {
     buckets: Vec<BucketFacts>,
     at: DateTime<Utc>,
     report: Report,
+    /// Destructions that wait for the officer; nothing else of their rules does.
+    waiting: Vec<Refusal>,
     touched: Touched,
     finding: Finding,
 }
@@ -117,8 +121,9 @@ impl<'a> Cycle<'a> {
         for rule in book.policy.rules.iter().map(|rule| &rule.id) {
             report.refused.extend(refuse::guards(book, custody, &plan, rule, instructions.accepted)?);
         }
-        let at = plan.now.to_utc();
-        Ok(Self { book, plan, buckets, at, report, touched, finding: Finding::pass() })
+        let waiting = refuse::unapproved(book, custody, &plan, instructions)?;
+        let (at, finding) = (plan.now.to_utc(), Finding::pass());
+        Ok(Self { book, plan, buckets, at, report, waiting, touched, finding })
     }
 
     fn refused(&self, rule: &RuleId) -> bool {
@@ -196,7 +201,8 @@ impl<'a> Cycle<'a> {
     ) -> Result<(), Failure> {
         let planned: Vec<_> = self.plan.destructions().cloned().collect();
         for item in planned {
-            if self.refused(&item.rule) || self.stops(progress).await {
+            let waits = self.waiting.iter().any(|refusal| refusal.rule.as_ref() == Some(&item.rule));
+            if waits || self.refused(&item.rule) || self.stops(progress).await {
                 continue;
             }
             if item.rows > 0 {
@@ -266,6 +272,7 @@ impl<'a> Cycle<'a> {
         mut self,
         custody: &mut Custody<V, K, L>,
     ) -> Result<Report, Failure> {
+        self.report.refused.append(&mut self.waiting);
         self.report.conclude(self.finding);
         let head = custody.ledger.append(vec![self.report.finished()])?;
         custody.vault.remember_head(&head).await?;

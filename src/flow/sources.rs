@@ -36,6 +36,11 @@ impl<S> Sources<S> {
         self.open.get_mut(name).ok_or_else(missing)
     }
 
+    /// Sources that were opened.
+    pub fn open(&mut self) -> impl Iterator<Item = (&SourceName, &mut S)> {
+        self.open.iter_mut()
+    }
+
     /// Why the first source that is down is down.
     pub fn first_down(&self) -> Option<&str> {
         self.down.values().next().map(String::as_str)

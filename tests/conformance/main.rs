@@ -17,6 +17,8 @@ mod engine;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod holds;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod looking;
@@ -56,6 +58,10 @@ macro_rules! engine {
                     what_is_counted_moves_and_comes_back_whatever_points_at_what,
                 },
                 looking::{a_record_is_looked_at_by_its_key},
+                holds::{
+                    what_is_frozen_stays_and_is_counted,
+                    a_server_tells_the_time,
+                },
                 waiting::{
                     a_root_waits_also_for_rows_below_an_own_child,
                     at_a_withdrawal_orders_move_first_and_the_member_after_them,

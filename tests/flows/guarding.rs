@@ -1,5 +1,6 @@
 //! Guards and the clock: what is too much is refused, explained and on record.
 
+use chrono::TimeDelta;
 use retentiond::{
     domain::{guard::Guard, ledger::event::Event, period::TimeSpan, verdict::Verdict},
     flow::run::{Instructions, Refusal, Report},
@@ -185,4 +186,28 @@ fn a_jump_passes_with_a_reviewed_plan_that_accepts_it_and_only_then() {
     let instructions =
         Instructions { reviewed: Some(&plan), accepted: &[Guard::ClockJumpMax], ..Instructions::default() };
     assert!(!world.run(&instructions).unwrap().separated.is_empty());
+}
+
+#[test]
+fn a_server_that_tells_another_time_than_the_host_refuses_everything_either_way() {
+    for ahead in [TimeDelta::days(1) + TimeDelta::seconds(1), -TimeDelta::days(1) - TimeDelta::seconds(1)] {
+        let world = reviewed();
+        world.edit("log", |database| database.ahead = Some(ahead));
+        let before = world.disk.places();
+        let reason = refused(world.cycle());
+        assert!(reason.contains("source log") && reason.contains("clock_skew_max"), "{reason}");
+        assert_eq!(recorded(&world, "clock"), 1);
+        assert_eq!(world.disk.places(), before);
+        world.edit("log", |database| database.ahead = Some(TimeDelta::days(1)));
+        world.cycle().unwrap();
+        assert_ne!(world.disk.places(), before, "within the limit it runs");
+    }
+}
+
+#[test]
+fn in_a_simulation_the_servers_clock_does_not_count() {
+    let mut world = reviewed();
+    world.simulation = true;
+    world.edit("log", |database| database.ahead = Some(TimeDelta::days(4_000)));
+    world.cycle().unwrap();
 }

@@ -13,7 +13,9 @@
 )]
 #![allow(missing_debug_implementations, reason = "nothing here is used from elsewhere")]
 
+mod approving;
 mod crash_matrix;
+mod deleting;
 mod destroying;
 mod disk;
 mod faults;
@@ -25,6 +27,7 @@ mod memory_ledger;
 mod memory_source;
 mod memory_vault;
 mod pacing;
+mod reading;
 mod recovering;
 mod residue;
 mod restoring;

@@ -82,6 +82,10 @@ impl Scan for MemorySource {
         })
     }
 
+    async fn clock(&mut self) -> Result<Option<DateTime<Utc>>, SourceError> {
+        self.disk.read("source.clock", engine, || Ok(self.committed().ahead.map(|ahead| self.disk.now.get() + ahead)))
+    }
+
     async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
         self.disk.read("source.census", engine, || Ok(census(&self.committed(), dataset, scope)))
     }

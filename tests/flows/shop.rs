@@ -45,7 +45,7 @@ pub fn policy() -> Policy {
         cooling_off: "24 hours".parse().expect("a span"),
         statutes: None,
         holidays: Vec::new(),
-        officer: Officer { title: "officer".to_owned(), contact: "privacy@example.com".to_owned() },
+        officer: Officer { title: "officer".to_owned(), contact: "privacy@example.com".to_owned(), four_eyes: false },
         rules: vec![
             rule("member", "withdrawal", "5 days", &["withdrawal"]),
             rule("contract", "contract", "5 years", &["withdrawal"]),
@@ -144,6 +144,7 @@ fn database(tables: Vec<(&str, Table)>, foreign_keys: Vec<ForeignKey>) -> Databa
         left: Left::Nothing,
         unfit: None,
         greedy: false,
+        ahead: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use chrono::{DateTime, Utc};
 use retentiond::domain::{
     deployment::{Dataset, WipeLevel},
@@ -35,6 +36,8 @@ pub struct Database {
     pub left: Left,
     /// What `inspect` says of a dataset's table.
     pub unfit: Option<String>,
+    /// How far its server's clock is ahead; `None`: it has none.
+    pub ahead: Option<TimeDelta>,
     /// A query with a mistake: it takes every record whose event can be read.
     pub greedy: bool,
 }

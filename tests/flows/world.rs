@@ -75,7 +75,7 @@ impl Progress for Silent {
 impl Pace for Silent {}
 
 /// Runs a future whose ports never wait.
-fn now_or_never<T>(future: impl Future<Output = T>) -> T {
+pub fn now_or_never<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => panic!("a memory port waited"),

@@ -134,7 +134,7 @@ fn policy() -> Policy {
         cooling_off: TimeSpan(TimeDelta::hours(24)),
         statutes: None,
         holidays: Vec::new(),
-        officer: Officer { title: "officer".into(), contact: "privacy@example.com".into() },
+        officer: Officer { title: "officer".into(), contact: "privacy@example.com".into(), four_eyes: false },
         rules: vec![Rule {
             id: "member".into(),
             name: Name { ko: "회원 정보".into(), en: "Member account".into() },

@@ -89,7 +89,7 @@ fn policy() -> Policy {
         cooling_off: TimeSpan(TimeDelta::hours(24)),
         statutes: None,
         holidays: Vec::new(),
-        officer: Officer { title: "officer".to_owned(), contact: "privacy@example.com".to_owned() },
+        officer: Officer { title: "officer".to_owned(), contact: "privacy@example.com".to_owned(), four_eyes: false },
         rules: vec![rule("member"), rule("visit")],
     }
 }

@@ -190,6 +190,10 @@ macro_rules! scans {
                 each!(self, scan => scan.look(dataset, scope, key).await)
             }
 
+            async fn clock(&mut self) -> Result<Option<DateTime<Utc>>, SourceError> {
+                each!(self, scan => scan.clock().await)
+            }
+
             async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
                 each!(self, scan => scan.census(dataset, scope).await)
             }

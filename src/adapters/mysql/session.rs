@@ -1,6 +1,8 @@
 //! The shared reading flows on a connection: counts in one read-only
 //! transaction, and the findings of `check`.
 
+use chrono::{DateTime, Utc};
+
 use super::{
     catalogue::Catalogue,
     connection::{Link, rendered},
@@ -62,6 +64,18 @@ pub(super) fn hidden_keys(catalogue: &Catalogue, fitted: &Fitted<'_>) -> Option<
         format!("foreign keys into {} are hidden from this user", table.name),
         "grant SELECT on the tables that point at it: a hidden ON DELETE CASCADE would delete rows that nobody sealed",
     ))
+}
+
+/// The session is in UTC.
+pub(super) async fn clock(link: &mut Link) -> Result<DateTime<Utc>, SourceError> {
+    link.connect().await?;
+    let milliseconds = "SELECT CAST(ROUND(UNIX_TIMESTAMP(NOW(6)) * 1000) AS SIGNED)";
+    let row = Session::one(link, Sql::new(milliseconds)).await?;
+    let told = match row.first() {
+        Some(Cell::Integer(milliseconds)) => DateTime::from_timestamp_millis(*milliseconds),
+        _ => None,
+    };
+    told.ok_or_else(|| SourceError::Engine { reason: "the server does not tell the time".to_owned() })
 }
 
 pub(super) async fn census(link: &mut Link, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {

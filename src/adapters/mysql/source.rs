@@ -5,6 +5,7 @@
 //! connection that is lost ends it too, and the server undoes it, unless it had
 //! been told to commit: then nobody knows, and the error says no more than that.
 
+use chrono::{DateTime, Utc};
 use std::time::Duration;
 
 use super::{
@@ -138,6 +139,10 @@ impl Scan for MySqlSource {
     ) -> Result<Option<RecordFacts>, SourceError> {
         self.idle().await?;
         session::look(&mut self.link, dataset, scope, key).await
+    }
+
+    async fn clock(&mut self) -> Result<Option<DateTime<Utc>>, SourceError> {
+        session::clock(&mut self.link).await.map(Some)
     }
 
     async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {

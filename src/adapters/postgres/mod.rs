@@ -27,12 +27,16 @@ pub mod wipe;
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     adapters::{
         engine::Server,
-        sql::{self, Misfit},
+        sql::{self, Misfit, Session, Sql},
     },
-    domain::{census::Census, deployment::Dataset, explain::RecordFacts, id::SourceName, selection::Scope},
+    domain::{
+        census::Census, deployment::Dataset, explain::RecordFacts, id::SourceName, record::Cell, selection::Scope,
+    },
     ports::{Scan, SchemaFinding, SourceError},
 };
 
@@ -123,6 +127,18 @@ async fn look_in(
 }
 
 /// Counts in one transaction, so that all counts are of one state.
+async fn clock(link: &mut Link) -> Result<DateTime<Utc>, SourceError> {
+    link.begin_reading().await?;
+    let milliseconds = Sql::new("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+    let row = Session::one(link, milliseconds).await;
+    link.roll_back().await;
+    let told = match row?.first() {
+        Some(Cell::Integer(milliseconds)) => DateTime::from_timestamp_millis(*milliseconds),
+        _ => None,
+    };
+    told.ok_or_else(|| SourceError::Engine { reason: "the server does not tell the time".to_owned() })
+}
+
 async fn census(link: &mut Link, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
     link.begin_reading().await?;
     let counted = count(link, dataset, scope).await;

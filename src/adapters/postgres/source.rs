@@ -6,10 +6,12 @@
 //! the session is lost while it commits, the server is asked what became of the
 //! transaction.
 
+use chrono::{DateTime, Utc};
+
 use std::time::Duration;
 
 use super::{
-    census, failure, inspect,
+    census, clock, failure, inspect,
     link::{Access, Link, only},
     look, residue, restore,
     take::{self, Order, Position, Positions},
@@ -171,6 +173,11 @@ impl Scan for PostgresSource {
     ) -> Result<Option<RecordFacts>, SourceError> {
         self.idle().await?;
         look(&mut self.link, dataset, scope, key).await
+    }
+
+    async fn clock(&mut self) -> Result<Option<DateTime<Utc>>, SourceError> {
+        self.idle().await?;
+        clock(&mut self.link).await.map(Some)
     }
 
     async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {

@@ -25,7 +25,7 @@ fn policy(zone: Tz, destroy_within: &str) -> Policy {
         cooling_off: "24 hours".parse().unwrap(),
         statutes: None,
         holidays: Vec::new(),
-        officer: Officer { title: "officer".into(), contact: "privacy@example.com".into() },
+        officer: Officer { title: "officer".into(), contact: "privacy@example.com".into(), four_eyes: false },
         rules: Vec::new(),
     }
 }

@@ -100,6 +100,13 @@ impl<'d> Value<'d> {
         Some(text)
     }
 
+    pub fn boolean(&self) -> Option<bool> {
+        match self.raw {
+            DeValue::Boolean(truth) => Some(*truth),
+            _ => self.wrong_type("true or false", "write it without quotation marks"),
+        }
+    }
+
     /// A list of values.
     pub fn list(&self) -> Option<Vec<Value<'d>>> {
         match self.raw {

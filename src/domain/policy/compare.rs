@@ -95,6 +95,7 @@ fn of_the_whole(old: &Policy, new: &Policy) -> Vec<Change> {
             ("cooling_off", policy.cooling_off.to_string()),
             ("statutes", policy.statutes.clone().unwrap_or_else(|| "none".to_owned())),
             ("holidays", dates(policy)),
+            ("four_eyes", policy.officer.four_eyes.to_string()),
         ]
     };
     let differ = values(old).into_iter().zip(values(new)).filter(|((_, old), (_, new))| old != new);

@@ -54,6 +54,9 @@ pub struct Policy {
 pub struct Officer {
     pub title: String,
     pub contact: String,
+    /// Who approves a plan may not be who carries it out.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub four_eyes: bool,
 }
 
 /// One row of the retention table.

@@ -8,10 +8,12 @@ use chrono::{DateTime, Utc};
 use super::{Instructions, Refusal};
 use crate::{
     domain::{
+        approval::judge,
         guard::{self, Guard},
         id::RuleId,
         ledger::event::Event,
         plan::Plan,
+        policy::Approval,
     },
     flow::{custody::Custody, rulebook::Rulebook},
     ports::{Failure, Ledger},
@@ -79,7 +81,7 @@ fn reviewed_plan<V, K, L: Ledger>(
 }
 
 /// Why the plan itself, whatever the data, is not one to carry out.
-fn objection(book: &Rulebook<'_>, reviewed: &Plan, now: DateTime<Utc>) -> Option<String> {
+pub fn objection(book: &Rulebook<'_>, reviewed: &Plan, now: DateTime<Utc>) -> Option<String> {
     if reviewed.computed_digest().ok() != Some(reviewed.digest) {
         return Some("the plan file was changed after it was made".to_owned());
     }
@@ -131,6 +133,36 @@ pub fn guards<V, K, L: Ledger>(
         let (rows, children) = planned(plan, &rule);
         let guard = Some(hit.guard.name().to_owned());
         refusals.push(Refusal { rule: Some(rule), dataset, rows, children, guard, reason });
+    }
+    Ok(refusals)
+}
+
+/// Destruction of a rule that asks for the officer's approval waits for it,
+/// visibly; the rule's separation does not.
+pub fn unapproved<V, K, L: Ledger>(
+    book: &Rulebook<'_>,
+    custody: &mut Custody<V, K, L>,
+    plan: &Plan,
+    instructions: &Instructions<'_>,
+) -> Result<Vec<Refusal>, Failure> {
+    let asks = |rule: &RuleId| book.policy.rule(rule).is_some_and(|rule| rule.approval == Approval::Officer);
+    let waiting = plan.destructions().filter(|item| item.rows > 0 && asks(&item.rule));
+    let mut refusals = Vec::new();
+    for item in waiting {
+        let approvals = &custody.ledger.history().approvals;
+        let of_plan =
+            instructions.reviewed.map(|plan| approvals.get(&plan.digest).map(Vec::as_slice).unwrap_or_default());
+        let Err(why) = judge(&book.policy.officer, of_plan, instructions.by) else { continue };
+        let rule = item.rule.clone();
+        record(custody, "approval", Some(&rule), "the officer's approval".to_owned(), format!("{} rows", item.rows))?;
+        let reason = format!(
+            "the destruction of {} rows waits: {why}; hint: `plan --out FILE`, `approve --plan FILE --by OFFICER`, then \
+             `run --plan FILE --by NAME`",
+            item.rows
+        );
+        tracing::warn!(%rule, rows = item.rows, reason = %why, "the destruction waits for the officer's approval");
+        let (guard, children) = (Some("approval".to_owned()), BTreeMap::new());
+        refusals.push(Refusal { rule: Some(rule), dataset: None, rows: item.rows, children, guard, reason });
     }
     Ok(refusals)
 }

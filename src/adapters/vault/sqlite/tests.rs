@@ -70,7 +70,7 @@ fn policy() -> Policy {
         cooling_off: TimeSpan(chrono::TimeDelta::zero()),
         statutes: None,
         holidays: Vec::new(),
-        officer: Officer { title: "officer".to_owned(), contact: "privacy@example.com".to_owned() },
+        officer: Officer { title: "officer".to_owned(), contact: "privacy@example.com".to_owned(), four_eyes: false },
         rules: vec![Rule {
             id: "member".into(),
             name: Name { ko: "회원 정보".to_owned(), en: "Member account".to_owned() },

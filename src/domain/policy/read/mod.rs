@@ -209,6 +209,7 @@ const fn shortest_days(unit: Unit) -> i64 {
 fn officer(mut table: Table<'_>) -> Option<Officer> {
     let title = table.need("title", "title = \"개인정보 보호책임자\"").and_then(|value| value.text());
     let contact = table.need("contact", "contact = \"privacy@example.com\"").and_then(|value| value.text());
+    let four_eyes = optional(table.take("four_eyes"), false, |value| value.boolean());
     table.finish();
-    Some(Officer { title: owned(title?), contact: owned(contact?) })
+    Some(Officer { title: owned(title?), contact: owned(contact?), four_eyes: four_eyes? })
 }

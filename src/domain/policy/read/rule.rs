@@ -14,7 +14,7 @@ use crate::domain::{
     },
 };
 
-const APPROVALS: [(&str, Option<Approval>); 2] = [("none", Some(Approval::None)), ("officer", None)];
+const APPROVALS: [(&str, Option<Approval>); 2] = [("none", Some(Approval::None)), ("officer", Some(Approval::Officer))];
 
 /// Reads rules, and compares each with the duties that it cites.
 pub struct Reader<'a, 'd> {

@@ -1,0 +1,51 @@
+//! What holds freeze stays in the source on every engine, and every server tells
+//! the time.
+
+use chrono::{TimeDelta, Utc};
+use retentiond::{
+    domain::{
+        hold::{Cover, Held},
+        id::EventName,
+        selection::Scope,
+    },
+    ports::Scan as _,
+};
+
+use super::{
+    engine::Database,
+    fixture::{dataset, move_all, scope},
+};
+
+fn cover(subjects: &[&str], keys: &[&str]) -> Cover {
+    let set = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    Cover { all: false, subjects: set(subjects), keys: set(keys) }
+}
+
+pub async fn what_is_frozen_stays_and_is_counted<D: Database>() {
+    let database = D::new(
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, who VARCHAR(40), at VARCHAR(40));
+         INSERT INTO orders VALUES (1, 'person-7', '2020-01-01 00:00:00'), (2, 'person-70', '2020-01-02 00:00:00'),
+           (3, 'person-8', '2020-01-03 00:00:00'), (4, NULL, '2020-01-04 00:00:00');",
+    )
+    .await;
+    let event = EventName::from("recorded");
+    let held = Held { any: cover(&["person-7", "person-8"], &["4"]), frozen: cover(&["person-7"], &["4"]) };
+    let scope = Scope { held: &held, ..scope(&event, &[], &[]) };
+    let mut orders = dataset("orders", &["id"]);
+    orders.subject = Some("who".to_owned());
+    let census = database.scan().await.census(&orders, &scope).await.unwrap();
+    assert_eq!((census.rows, census.held), (2, 3));
+    let moved = move_all(&mut database.source().await, &orders, &scope, 10).await;
+    assert_eq!(moved.keys(), ["2", "3"]);
+    assert_eq!(database.ask("SELECT id FROM orders ORDER BY id").await, ["1", "4"]);
+}
+
+pub async fn a_server_tells_the_time<D: Database>() {
+    let database = D::new("CREATE TABLE orders (id INTEGER PRIMARY KEY);").await;
+    let (before, told, after) = (Utc::now(), database.source().await.clock().await.unwrap(), Utc::now());
+    // The same machine, and a server without a clock is SQLite.
+    if let Some(told) = told {
+        let patience = TimeDelta::seconds(5);
+        assert!(before - patience <= told && told <= after + patience, "{told}");
+    }
+}
