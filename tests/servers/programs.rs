@@ -95,6 +95,7 @@ pub fn server(
             command.arg(format!("--datadir={}", display(&data))).arg(format!("--socket={}", display(socket)));
             command.arg(format!("--port={port}")).arg(format!("--pid-file={}", display(&folder.join("mariadbd.pid"))));
             command.arg(format!("--init-file={}", display(&folder.join("init.sql"))));
+            command.arg(format!("--tmpdir={}", display(&data)));
             // Every commit is written, and nothing waits for the disk.
             command.args(["--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=1"]);
             command.arg("--innodb-buffer-pool-size=128M");

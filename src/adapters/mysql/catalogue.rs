@@ -36,15 +36,22 @@ const FEW_ROWS_MAX: u64 = 20_000;
 
 /// Tables of this database and those of others that point here.
 const CONCERNED: &str = "(t.TABLE_SCHEMA = database() OR EXISTS (SELECT 1 FROM information_schema.KEY_COLUMN_USAGE k \
-     WHERE k.REFERENCED_TABLE_SCHEMA = database() AND k.TABLE_SCHEMA = t.TABLE_SCHEMA AND k.TABLE_NAME = t.TABLE_NAME))";
+     WHERE k.TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys') \
+     AND k.REFERENCED_TABLE_SCHEMA = database() AND k.TABLE_SCHEMA = t.TABLE_SCHEMA AND k.TABLE_NAME = t.TABLE_NAME)) \
+     AND t.TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')";
 
+/// MariaDB 10.11 has been seen to crash over the views of `sys`: they are left out.
 const FOREIGN_KEYS: &str = "SELECT k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME, \
-     k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, coalesce(r.DELETE_RULE, ''), database() \
-     FROM information_schema.KEY_COLUMN_USAGE k LEFT JOIN information_schema.REFERENTIAL_CONSTRAINTS r \
-     ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME \
-     AND r.TABLE_NAME = k.TABLE_NAME \
-     WHERE k.REFERENCED_TABLE_SCHEMA = database() \
+     k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE k \
+     WHERE k.TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys') \
+     AND k.REFERENCED_TABLE_SCHEMA = database() \
      ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION";
+
+/// The same bits as in the server's own list.
+const RULES: &str = "SELECT concat(CONSTRAINT_SCHEMA, '/', CONSTRAINT_NAME), \
+     CASE DELETE_RULE WHEN 'CASCADE' THEN 1 WHEN 'SET NULL' THEN 2 ELSE 0 END \
+     FROM information_schema.REFERENTIAL_CONSTRAINTS \
+     WHERE CONSTRAINT_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')";
 
 /// Table by database and name.
 type Places = BTreeMap<(String, String), usize>;
@@ -88,7 +95,7 @@ impl Catalogue {
         Ok(Self { schema, hidden, small: reader.small })
     }
 
-    /// Whether foreign keys point at a table that this user is not shown.
+    /// Whether keys that this user is not shown point at a table.
     pub(super) fn hides_keys_of(&self, table: &Table) -> Option<bool> {
         self.hidden.as_ref().map(|hidden| hidden.contains(&table.sql))
     }
@@ -147,11 +154,13 @@ pub(super) async fn fingerprint(link: &mut Link) -> Option<String> {
     value::text(&row, 0).ok()
 }
 
-/// What foreign keys do at a deletion, by name, from the server's own list: a user
-/// with privileges on single tables is shown their columns and not their rules.
+/// What foreign keys do at a deletion, by name: as the server lists it, or shows it.
 async fn rules(link: &mut Link) -> Result<BTreeMap<String, i64>, SourceError> {
-    let text = format!("SELECT ID, TYPE FROM information_schema.{}", Inside::of(&link.version).keys);
-    let Ok(rows) = link.all(&text).await else { return Ok(BTreeMap::new()) };
+    let inside = format!("SELECT ID, TYPE FROM information_schema.{}", Inside::of(&link.version).keys);
+    let rows = match link.all(&inside).await {
+        Err(_) => link.all(RULES).await.map_err(failure::engine)?,
+        Ok(rows) => rows,
+    };
     rows.iter().map(|row| Ok((value::text(row, 0)?, value::number(row, 1)?))).collect()
 }
 
@@ -289,10 +298,7 @@ impl Reader {
             let text = |position| value::text(row, position);
             let this = (text(0)?, text(1)?, text(2)?);
             let (parent, pair) = (text(4)?, (text(3)?, text(5)?));
-            let rule = match text(6)?.as_str() {
-                "" => rule(rules.get(&format!("{}/{}", this.0, this.2))).to_owned(),
-                known => known.to_owned(),
-            };
+            let rule = rule(rules.get(&format!("{}/{}", this.0, this.2))).to_owned();
             let Some(table) = self.at(row)? else { continue };
             if last.as_ref() != Some(&this) {
                 table.foreign_keys.push(ForeignKey { parent, on: Vec::new(), on_delete: rule });
