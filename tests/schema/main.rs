@@ -70,6 +70,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "deployment-stray-parentheses",
     "deployment-unknown-event",
     "deployment-unknown-rule-and-source",
+    "deployment-vault-in-a-source",
     "rules-against-statutes",
     "rules-approval-of-a-later-version",
     "rules-cooling-off-too-long",

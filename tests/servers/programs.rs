@@ -55,9 +55,7 @@ pub fn make_data(engine: Engine, account: &Account, folder: &Path) {
             must(command.args(["--locale=C.UTF-8", "--no-sync"]));
         }
         Engine::MariaDb => {
-            let mut command = account.command(program("mariadb-install-db"));
-            command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
-            must(command.arg("--innodb-flush-method=nosync").arg(format!("--datadir={}", display(&data))));
+            install_mariadb(account, folder, &data);
             let user = format!("CREATE USER IF NOT EXISTS {ADMINISTRATOR}@'%';");
             let grant = format!("GRANT ALL ON *.* TO {ADMINISTRATOR}@'%' WITH GRANT OPTION;");
             fs::write(folder.join("init.sql"), format!("{user}\n{grant}\n")).unwrap();
@@ -125,8 +123,35 @@ pub fn answers(engine: Engine, port: u16, socket: &Path) -> bool {
     }
 }
 
+/// MariaDB's own installer has been seen to crash now and then while it fills the
+/// system tables, which says nothing about what is tested: it starts over.
+fn install_mariadb(account: &Account, folder: &Path, data: &Path) {
+    const ATTEMPTS_MAX: u32 = 3;
+    let mut said = String::new();
+    for _ in 0..ATTEMPTS_MAX {
+        if data.exists() {
+            fs::remove_dir_all(data).unwrap();
+        }
+        let mut command = account.command(program("mariadb-install-db"));
+        command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+        command.arg("--innodb-flush-method=nosync").arg(format!("--datadir={}", display(data)));
+        match output_of(command.arg(format!("--tmpdir={}", display(folder)))) {
+            Ok(()) => return,
+            Err(text) => said = text,
+        }
+    }
+    panic!("mariadb-install-db failed {ATTEMPTS_MAX} times:\n{said}");
+}
+
 fn must(command: &mut Command) {
+    if let Err(said) = output_of(command) {
+        panic!("{command:?} failed:\n{said}");
+    }
+}
+
+/// What a command that failed said last.
+fn output_of(command: &mut Command) -> Result<(), String> {
     let output = command.current_dir("/").stdin(Stdio::null()).output().expect("setpriv (util-linux) runs");
     let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{command:?} failed:\n{}", tail(&String::from_utf8_lossy(&said)));
+    if output.status.success() { Ok(()) } else { Err(tail(&String::from_utf8_lossy(&said))) }
 }
