@@ -158,6 +158,8 @@ pub async fn verify<S: Source, V, K, L: Ledger>(
     Ok(finding)
 }
 
+const NO_VALUE: &str = "no value of its rows is long and rare enough to be searched for";
+
 /// The verification of one source.
 struct Verification<'a, V, K, L, C> {
     book: &'a Rulebook<'a>,
@@ -241,7 +243,7 @@ impl<V, K, L: Ledger, C: Clock> Verification<'_, V, K, L, C> {
             return (Search::nowhere("its wipe is owed to a later cycle, which searches after it"), 0);
         }
         if values.is_empty() {
-            return (Search::nowhere("no value of its rows is long and rare enough to be searched for"), 0);
+            return (Search::nowhere(NO_VALUE), 0);
         }
         let tables: BTreeSet<String> = open.iter().flat_map(|case| case.tables.iter().cloned()).collect();
         let tables: Vec<String> = tables.into_iter().collect();
@@ -269,6 +271,10 @@ impl<V, K, L: Ledger, C: Clock> Verification<'_, V, K, L, C> {
         if case.sample.values == case.sample.living && !case.values.is_empty() {
             let reason = "every sampled value stands in rows that are there as well";
             locations.push(Location::unsearched("sample", reason));
+        }
+        // A search for the values of other cases says nothing of this one.
+        if case.values.is_empty() && locations.iter().any(|location| location.state == State::Clean) {
+            locations.push(Location::unsearched("sample", NO_VALUE));
         }
         let since = case.known.as_ref().map_or(now, |known| known.since);
         let kept = self.deployed().and_then(|source| source.backups_kept);

@@ -199,3 +199,22 @@ fn values_that_are_destroyed_can_be_searched_for_by_nobody_and_only_a_later_sear
     };
     assert_eq!(world.events().into_iter().filter(|event| bare(event.clone())).count(), 1);
 }
+
+#[test]
+fn a_case_without_a_value_is_not_clean_because_another_one_was_searched() {
+    let mut world = declared();
+    leave(&world, Left::Unreadable);
+    world.reviewed_cycle().unwrap();
+    // One more order falls due, and nothing of it is long enough to be searched for.
+    world.edit("shop", |shop| shop.set("orders", "purchase-1", "ordered_at", text("2019-01-05 10:00:00")));
+    world.learn();
+    for dataset in world.deployment.datasets.iter_mut().filter(|dataset| dataset.table == "orders") {
+        dataset.sample = 0;
+    }
+    leave(&world, Left::Nothing);
+    world.cycle().unwrap();
+    assert_eq!(closed(&world), [(ClosedBy::Scan, Verdict::Pass)], "the case that was searched");
+    let left = open(&world);
+    assert_eq!(left.len(), 1, "the case that was not");
+    assert!(left[0].scan.locations.iter().any(|location| location.state == State::Unsearched), "{left:?}");
+}
