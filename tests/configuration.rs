@@ -168,6 +168,7 @@ fn the_shipped_rules_give_exactly_the_warnings_that_their_statutes_ask_for() {
     let found =
         warnings.findings.iter().map(|finding| (&warnings.text[finding.span.clone()], finding.message.as_str()));
     let expected = [
+        ("[policy]", "no event", "named", "policy itself"),
         ("[policy]", "표시·광고", "kr.ecommerce.advertising", "6 months"),
         ("\"kr.network.identity\"", "`identity-check`", "repealed on 2014-11-28", "정보통신망법 시행령 제29조·제30조"),
         ("\"3 years\"", "`visit-log`", "통신비밀보호법 시행령 제41조제2항제2호", "3 months"),

@@ -127,6 +127,12 @@ fn head(mut table: Table<'_>, findings: &Findings) -> Option<Head> {
         value.choice(&[("kr", Some(Some("kr"))), ("none", Some(None))])
     });
     let holidays = optional(table.take("holidays"), Vec::new(), dates);
+    let names_events = optional(table.take("names_events"), false, |value| value.boolean());
+    if names_events == Some(false) {
+        let hint = "say in the policy from which event each period is counted (`retentiond policy render` writes it \
+                    out), then `names_events = true`";
+        findings.warning(table.span(), "no event is named in the policy itself", hint);
+    }
     table.finish();
 
     if let (Some(announced), Some((span, Some(effective)))) = (announced, &effective) {
