@@ -15,7 +15,7 @@ use crate::{
     adapters::keyring::FileKeyring,
     domain::{
         census::AnomalyKind,
-        explain::{Explanation, Happened, Place, State, TermShown},
+        explain::{Explanation, Happened, HoldShown, Place, State, TermShown},
         policy::statute::Catalogue,
     },
     flow::explain::{Asked, live, sealed},
@@ -111,7 +111,16 @@ fn one(explanation: &Explanation, several: bool, settings: &Settings) -> String 
     }
     let place = if explanation.place == Place::Vault { "in the vault" } else { "live" };
     lines.push(format!("now        {place}: {}", state(explanation.state)));
+    if !explanation.waits_for.is_empty() {
+        lines.push(format!("waits for  rows of {}", explanation.waits_for.join(", ")));
+    }
+    lines.extend(explanation.holds.iter().map(hold));
     lines.join("\n")
+}
+
+fn hold(hold: &HoldShown) -> String {
+    let freezes = if hold.freeze { "; it also stops separation" } else { "" };
+    format!("hold       {} ({}), by {}, to be reviewed on {}{freezes}", hold.id, hold.category, hold.by, hold.review)
 }
 
 fn basis(explanation: &Explanation) -> String {
@@ -156,7 +165,7 @@ const fn state(state: State) -> &'static str {
         State::Due => "due",
         State::Overdue => "OVERDUE",
         State::CoolingOff => "due, and cooling off after its separation",
-        State::Waiting => "would move, and waits for rows of other tables that have not moved",
+        State::Waiting => "would move, and waits for rows that have not moved",
         State::Outlived => "would move, and another rule keeps the same row longer",
         State::Held => "held: not destroyed while the hold lasts",
         State::Anomaly => "never moved until a person settles its event",

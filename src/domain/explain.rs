@@ -13,7 +13,8 @@ use super::{
     calendar::{Calendar, Term},
     census::AnomalyKind,
     destroy::{Decision, KeepReason},
-    id::{EventName, RuleId},
+    hold::{Category, Hold},
+    id::{EventName, HoldId, RuleId},
     policy::{Name, Rule},
 };
 
@@ -21,8 +22,8 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordFacts {
     pub events: BTreeMap<EventName, Happened>,
-    /// Rows that have not moved hold it back.
-    pub waits: bool,
+    /// Tables with rows that have not moved and hold it back.
+    pub waits_for: Vec<String>,
     /// Another dataset has the same row and keeps it longer.
     pub outlived: bool,
     /// A hold covers it.
@@ -36,6 +37,23 @@ pub enum Happened {
     At(DateTime<Utc>),
     NotYet,
     Anomaly(AnomalyKind),
+}
+
+/// A hold that covers a record: what may be said of it without its register.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HoldShown {
+    pub id: HoldId,
+    pub category: Category,
+    pub by: String,
+    pub review: NaiveDate,
+    pub freeze: bool,
+}
+
+impl From<&Hold> for HoldShown {
+    fn from(hold: &Hold) -> Self {
+        let Hold { id, category, by, review, freeze, .. } = hold;
+        Self { id: id.clone(), category: *category, by: by.clone(), review: *review, freeze: *freeze }
+    }
 }
 
 /// Where a record is.
@@ -87,6 +105,10 @@ pub struct Explanation {
     #[serde(flatten)]
     pub term: Option<TermShown>,
     pub state: State,
+    /// Oldest first; also while the period is not over, when they change nothing yet.
+    pub holds: Vec<HoldShown>,
+    /// Tables with rows that have not moved and hold the record back.
+    pub waits_for: Vec<String>,
     /// Of several rules that cover the record: this one decides when it goes.
     pub decides: bool,
 }
@@ -115,7 +137,13 @@ impl TermShown {
 
 /// Explains a live record under one rule.
 #[must_use]
-pub fn live(calendar: &Calendar<'_>, rule: &Rule, facts: &RecordFacts, now: DateTime<Utc>) -> Explanation {
+pub fn live(
+    calendar: &Calendar<'_>,
+    rule: &Rule,
+    facts: &RecordFacts,
+    holds: Vec<HoldShown>,
+    now: DateTime<Utc>,
+) -> Explanation {
     let happened = facts.events.get(&rule.event).copied().unwrap_or(Happened::NotYet);
     let term = match happened {
         Happened::At(at) => Some(calendar.term_at(rule, at)),
@@ -128,13 +156,14 @@ pub fn live(calendar: &Calendar<'_>, rule: &Rule, facts: &RecordFacts, now: Date
         (Happened::NotYet, _) | (_, None) => State::NotBegun,
         (_, Some(term)) if !term.is_due(now) && !moved => State::Kept,
         _ if facts.held => State::Held,
-        _ if facts.waits => State::Waiting,
+        _ if !facts.waits_for.is_empty() => State::Waiting,
         _ if facts.outlived => State::Outlived,
         (_, Some(term)) if term.is_overdue(now) => State::Overdue,
         (_, Some(term)) if term.is_due(now) => State::Due,
         _ => State::Separated,
     };
-    explanation(calendar, rule, Place::Source, facts.events.clone(), term.as_ref(), state)
+    let (events, waits_for) = (facts.events.clone(), facts.waits_for.clone());
+    Explanation { events, holds, waits_for, ..explanation(calendar, rule, Place::Source, term.as_ref(), state) }
 }
 
 /// Explains a record in the vault, from what was decided about its bucket.
@@ -144,29 +173,22 @@ pub fn sealed(
     rule: &Rule,
     event: NaiveDate,
     decision: &Decision,
-    held: bool,
+    holds: Vec<HoldShown>,
     now: DateTime<Utc>,
 ) -> Explanation {
     let term = calendar.term(rule, event);
     let state = match decision {
         Decision::Keep(KeepReason::NotDue(_)) => State::Kept,
-        _ if held => State::Held,
+        _ if !holds.is_empty() => State::Held,
         Decision::Keep(KeepReason::CoolingOff { .. }) => State::CoolingOff,
         Decision::Keep(_) => State::Held,
         Decision::Destroy(term) if term.is_overdue(now) => State::Overdue,
         Decision::Destroy(_) => State::Due,
     };
-    explanation(calendar, rule, Place::Vault, BTreeMap::new(), Some(&term), state)
+    Explanation { holds, ..explanation(calendar, rule, Place::Vault, Some(&term), state) }
 }
 
-fn explanation(
-    calendar: &Calendar<'_>,
-    rule: &Rule,
-    place: Place,
-    events: BTreeMap<EventName, Happened>,
-    term: Option<&Term>,
-    state: State,
-) -> Explanation {
+fn explanation(calendar: &Calendar<'_>, rule: &Rule, place: Place, term: Option<&Term>, state: State) -> Explanation {
     Explanation {
         rule: rule.id.clone(),
         name: rule.name.clone(),
@@ -175,9 +197,11 @@ fn explanation(
         basis: rule.basis.statutes().map(str::to_owned).collect(),
         counting: calendar.counting().name(),
         event: rule.event.clone(),
-        events,
+        events: BTreeMap::new(),
         term: term.map(|term| TermShown::of(calendar, rule, term)),
         state,
+        holds: Vec::new(),
+        waits_for: Vec::new(),
         decides: false,
     }
 }

@@ -86,6 +86,18 @@ pub enum Category {
     Other,
 }
 
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Litigation => "litigation",
+            Self::Investigation => "investigation",
+            Self::Dispute => "dispute",
+            Self::Correction => "correction",
+            Self::Other => "other",
+        })
+    }
+}
+
 impl Hold {
     /// True where the hold can cover records of this dataset.
     #[must_use]
@@ -196,6 +208,12 @@ impl Holds {
         }
         holds.named = named;
         holds
+    }
+
+    /// One registered hold by itself.
+    #[must_use]
+    pub fn only(hold: &Hold) -> Self {
+        Self { named: vec![hold.clone()], standing: vec![Standing::of(hold)], lifted: Vec::new() }
     }
 
     /// Holds with all that the register says, oldest first.

@@ -6,17 +6,20 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::{
+    hold,
     rulebook::{Rulebook, with_others},
     seal,
     sources::Sources,
 };
 use crate::{
     domain::{
+        deployment::Dataset,
         destroy::{BucketFacts, decide},
-        explain::{self, Explanation},
+        explain::{self, Explanation, HoldShown},
         hold::Holds,
         id::RuleId,
         index::{self, Locator},
+        selection::Scope,
     },
     ports::{Failure, Keyring, Scan, Vault},
 };
@@ -45,11 +48,33 @@ pub async fn live<S: Scan>(
         let scope = with_others(dataset, &scopes)?;
         let source = sources.get(&dataset.source)?;
         if let Some(facts) = source.look(dataset, &scope, asked.key).await? {
-            found.push(explain::live(&book.calendar, book.rule(&dataset.rule)?, &facts, now));
+            let holds =
+                if facts.held { covering(source, dataset, &scope, holds, asked.key).await? } else { Vec::new() };
+            found.push(explain::live(&book.calendar, book.rule(&dataset.rule)?, &facts, holds, now));
         }
     }
     explain::settle(&mut found);
     Ok(found)
+}
+
+/// Which holds cover the live record: the source is asked of each by itself, since
+/// only it can tell whose the record is.
+async fn covering<S: Scan>(
+    source: &mut S,
+    dataset: &Dataset,
+    scope: &Scope<'_>,
+    holds: &Holds,
+    key: &str,
+) -> Result<Vec<HoldShown>, Failure> {
+    let mut covering = Vec::new();
+    for hold in holds.named() {
+        let held = Holds::only(hold).within(dataset);
+        let scope = Scope { held: &held, ..*scope };
+        if source.look(dataset, &scope, key).await?.is_some_and(|facts| facts.held) {
+            covering.push(hold.into());
+        }
+    }
+    Ok(covering)
 }
 
 /// Explains the record in the vault, found by the keyed indexes.
@@ -82,8 +107,14 @@ pub async fn sealed<V: Vault, K: Keyring>(
         }
         let Some(facts) = buckets.iter().find(|facts| facts.bucket == row.bucket) else { continue };
         let decision = decide(book.policy, &book.calendar, holds, facts, now);
-        let held = row.bucket.hold().is_some();
-        found.push(explain::sealed(&book.calendar, book.rule(&id)?, row.bucket.date, &decision, held, now));
+        let mut covering: Vec<HoldShown> = Vec::new();
+        for hold in hold::concerning(holds, &id) {
+            let covered = hold::covered(vault, keyring, hold, &row).await?;
+            if numbers.iter().any(|number| covered.contains(number)) {
+                covering.push(hold.into());
+            }
+        }
+        found.push(explain::sealed(&book.calendar, book.rule(&id)?, row.bucket.date, &decision, covering, now));
     }
     explain::settle(&mut found);
     Ok(found)

@@ -142,12 +142,12 @@ pub async fn held_records<V: Vault, K: Keyring>(
 }
 
 /// Holds that may cover single records of a rule, oldest first.
-fn concerning<'h>(holds: &'h Holds, rule: &RuleId) -> impl Iterator<Item = &'h Hold> {
+pub(super) fn concerning<'h>(holds: &'h Holds, rule: &RuleId) -> impl Iterator<Item = &'h Hold> {
     holds.named().iter().filter(move |hold| hold.reach.rule.as_ref().is_none_or(|of| of == rule))
 }
 
 /// Numbers of the records of a segment that a hold covers.
-async fn covered<V: Vault, K: Keyring>(
+pub(super) async fn covered<V: Vault, K: Keyring>(
     vault: &mut V,
     keyring: &K,
     hold: &Hold,

@@ -42,8 +42,8 @@ pub async fn a_record_is_looked_at_by_its_key<D: Database>() {
         assert_eq!(look(&database, &trips, nobody).await, None, "{nobody:?}");
     }
     let free = look(&database, &trips, "1\u{1f}a").await.unwrap();
-    assert!(!free.waits && !free.outlived && !free.held);
-    assert!(look(&database, &trips, "3\u{1f}it's").await.unwrap().waits);
+    assert!(free.waits_for.is_empty() && !free.outlived && !free.held);
+    assert_eq!(look(&database, &trips, "3\u{1f}it's").await.unwrap().waits_for, ["stops"]);
     let counted = census(&database, &trips).await;
     assert_eq!((counted.rows, counted.waiting), (1, 1), "as the census has it");
 }

@@ -59,7 +59,8 @@ fn a_live_record_is_explained_by_its_event_its_dates_and_its_state() {
 fn a_member_waits_for_an_order_that_cannot_move() {
     let world = World::simulation();
     world.sql("UPDATE orders SET ordered_at = 'never' WHERE member_id = 1;");
-    assert_eq!(only(&world, NOW, "members", "1")["state"], "waiting");
+    let member = only(&world, NOW, "members", "1");
+    assert_eq!((&member["state"], &member["waits_for"][0]), (&"waiting".into(), &"orders".into()));
     world.at(NOW, &["explain", "--dataset", "members", "--key", "4711"]).ends_with(1);
     world
         .at(NOW, &["explain", "--dataset", "nowhere", "--key", "1"])
@@ -88,10 +89,18 @@ fn a_hold_is_what_keeps_a_record_live_or_sealed() {
     let hold = ["hold", "add", "--subject", "5", "--by", "counsel", "--reason", "a dispute", "--freeze"];
     let world = World::simulation();
     world.at(NOW, &hold).ends_with(0);
-    assert_eq!(only(&world, NOW, "members", "5")["state"], "held");
+    let member = only(&world, NOW, "members", "5");
+    assert_eq!((&member["state"], &member["holds"][0]["by"]), (&"held".into(), &"counsel".into()));
+    assert_eq!(member["holds"][0]["freeze"], true);
+    assert_eq!(only(&world, NOW, "members", "1")["holds"], Value::Array(Vec::new()), "somebody else's");
     let world = World::separated();
-    world.at(NOW, &["hold", "add", "--rule", "member", "--by", "counsel", "--reason", "a dispute"]).ends_with(0);
-    assert_eq!(only(&world, LATER, "members", "5")["state"], "held");
+    for whose in [["--rule", "member"], ["--subject", "5"], ["--subject", "1"]] {
+        world.at(NOW, &["hold", "add", whose[0], whose[1], "--by", "counsel", "--reason", "a dispute"]).ends_with(0);
+    }
+    let member = only(&world, LATER, "members", "5");
+    assert_eq!((&member["state"], member["holds"].as_array().unwrap().len()), (&"held".into(), 2), "{member}");
+    let text = world.at(LATER, &["explain", "--dataset", "members", "--key", "5"]).ends_with(0).stdout;
+    assert_eq!(text.matches(", by counsel, to be reviewed on ").count(), 2, "{text}");
 }
 
 #[test]

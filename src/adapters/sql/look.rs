@@ -54,10 +54,15 @@ pub(crate) async fn look(
         Some(condition) => Ok::<_, SourceError>(count(session, &from, [here.clone(), condition]).await? > 0),
         None => Ok(false),
     };
-    let waits = is(selection.held_in_cycle(ROOT)?).await?;
     let outlived = is(selection.outlived(&selection.of, ROOT)?).await?;
     let held = is(covered(fitted, &scope.held.any, ROOT)).await?;
-    Ok(Some(RecordFacts { events, waits, outlived, held }))
+    let mut waits_for = Vec::new();
+    for (table, condition) in selection.waits_in_cycle(ROOT)? {
+        if !waits_for.contains(&table.name) && is(Some(condition)).await? {
+            waits_for.push(table.name.clone());
+        }
+    }
+    Ok(Some(RecordFacts { events, waits_for, outlived, held }))
 }
 
 async fn count(

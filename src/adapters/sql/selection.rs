@@ -185,6 +185,11 @@ impl<'a> Selection<'a> {
         self.held(&self.of, alias, Some(&[self.of.fitted.root]))
     }
 
+    /// The same, by the tables whose rows hold it back.
+    pub(crate) fn waits_in_cycle(&self, alias: &str) -> Result<Vec<(&Table, Sql)>, SourceError> {
+        self.reasons(&self.of, alias, Some(&[self.of.fitted.root]))
+    }
+
     /// The root behind `alias` moves in this cycle, for any cause.
     pub(crate) fn moves_in_cycle(&self, alias: &str) -> Result<Sql, SourceError> {
         self.moves(&self.of, alias, &[self.of.fitted.root])
@@ -206,12 +211,19 @@ impl<'a> Selection<'a> {
     /// `above` are the tables whose waiting is being decided already (a wait in
     /// a circle ends nowhere); `None` asks for rows of any kind.
     fn held(&self, member: &Member<'a>, alias: &str, above: Option<&[&Table]>) -> Result<Option<Sql>, SourceError> {
-        let waits = self.waits(member);
-        if waits.is_empty() {
-            return Ok(None);
-        }
-        let mut reasons = Vec::with_capacity(waits.len());
-        for wait in waits {
+        let reasons = self.reasons(member, alias, above)?;
+        Ok((!reasons.is_empty()).then(|| Sql::any(reasons.into_iter().map(|(_, reason)| reason))))
+    }
+
+    /// Each wait of a member by itself: its table, and that rows of it hold back.
+    fn reasons<'s>(
+        &'s self,
+        member: &'s Member<'a>,
+        alias: &str,
+        above: Option<&[&Table]>,
+    ) -> Result<Vec<(&'s Table, Sql)>, SourceError> {
+        let mut reasons = Vec::new();
+        for wait in self.waits(member) {
             let row = self.alias();
             let stays = above.map(|above| self.stays((wait.table, wait.condition), &row, above));
             let stays = stays.transpose()?.flatten();
@@ -221,9 +233,9 @@ impl<'a> Selection<'a> {
                 let link = Sql::new(link);
                 exists(&found, std::iter::once(link).chain(stays.clone()).collect())
             };
-            reasons.push(self.below(member, alias, wait.parent, &inner));
+            reasons.push((wait.table, self.below(member, alias, wait.parent, &inner)));
         }
-        Ok(Some(Sql::any(reasons)))
+        Ok(reasons)
     }
 
     /// What holds a member's roots back: its `wait` children, and rows of other
