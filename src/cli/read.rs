@@ -14,6 +14,7 @@ use crate::{
     domain::{ledger::event::StepResult, record::Cell},
     flow::{
         clock::doubt,
+        locate::near,
         read::{Request, Shown, conclude, read as open_records},
     },
     ports::Clock as _,
@@ -48,6 +49,9 @@ pub async fn read(cli: &Cli, args: &ReadArgs) -> Result<Exit, CommandError> {
     doubt(&book, &mut writing.custody, writing.clock.read(), &[])?;
     let request = Request { subject: &args.subject, rule: rule.as_ref(), by: &args.by, reason: &args.reason };
     let reading = open_records(&book, &mut writing.custody, &request).await?;
+    if reading.alike > 0 {
+        output::note(&near(reading.alike))?;
+    }
     let shown: Vec<Value> = reading.records.iter().map(record).collect();
     // What was on its way to a closed pipe may have been seen all the same.
     let printed = output::json(&json!({ "subject": args.subject, "records": shown }));

@@ -18,6 +18,7 @@ use crate::{
     },
     flow::{
         clock::doubt,
+        locate::near,
         recover::recover,
         restore::{Request, Restored, restore as put_back},
     },
@@ -78,11 +79,13 @@ struct Shown<'a> {
     restored: &'a BTreeMap<RuleId, u64>,
     /// Records of the person that are due and stay in the vault.
     due: u64,
+    /// Records that are written otherwise by case, accents or spaces only, and stay.
+    alike: u64,
 }
 
 impl<'a> Shown<'a> {
     const fn of(restored: &'a Restored) -> Self {
-        Self { restored: &restored.rows, due: restored.due }
+        Self { restored: &restored.rows, due: restored.due, alike: restored.alike }
     }
 }
 
@@ -91,6 +94,9 @@ fn text(restored: &Restored) -> String {
         restored.rows.iter().map(|(rule, rows)| format!("restored   {rule:<15} {}", output::count(*rows))).collect();
     if restored.due > 0 {
         lines.push(format!("{} records are due for destruction and stay", output::count(restored.due)));
+    }
+    if restored.alike > 0 {
+        lines.push(near(restored.alike));
     }
     lines.join("\n")
 }

@@ -23,6 +23,7 @@ pub mod horizon;
 pub mod id;
 pub mod index;
 pub mod ledger;
+pub mod locator;
 pub mod pace;
 pub mod period;
 pub mod plan;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::{
-    hold,
+    hold, locate,
     rulebook::{Rulebook, with_others},
     seal,
     sources::Sources,
@@ -18,7 +18,7 @@ use crate::{
         explain::{self, Explanation, HoldShown},
         hold::Holds,
         id::RuleId,
-        index::{self, Locator},
+        index::Locator,
         selection::Scope,
     },
     ports::{Failure, Keyring, Scan, Vault},
@@ -94,15 +94,15 @@ pub async fn sealed<V: Vault, K: Keyring>(
         if !rules.contains(&id) {
             continue;
         }
-        let digest = keyring.digest(&row.bucket, Locator::Key.purpose(), asked.key.as_bytes())?;
-        let numbers = index::find(&row.index, Locator::Key, &digest)
-            .map_err(|_| Failure::StateUnknown(format!("a segment of bucket {} has a malformed index", row.bucket)))?;
+        let numbers = locate::alike(keyring, &row, Locator::Key, asked.key.as_bytes())?;
         if numbers.is_empty() {
             continue;
         }
         // One that is gone since the indexes were read cannot be meant.
         let Some(segment) = vault.segment(row.id).await? else { continue };
-        if seal::open(keyring, &segment)?.header.dataset != asked.dataset {
+        let opened = seal::open(keyring, &segment)?;
+        let numbers = locate::exactly(book, &opened, &numbers, Locator::Key, asked.key.as_bytes())?;
+        if numbers.is_empty() || opened.header.dataset != asked.dataset {
             continue;
         }
         let Some(facts) = buckets.iter().find(|facts| facts.bucket == row.bucket) else { continue };

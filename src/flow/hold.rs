@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::{custody::Custody, part::Part, rulebook::Rulebook, seal};
+use super::{custody::Custody, locate, part::Part, rulebook::Rulebook, seal};
 use crate::{
     domain::{
         destroy::{BucketFacts, Decision, KeepReason, decide},
         hold::{Hold, Holds, Whose},
         id::{BucketId, HoldId, RuleId},
-        index::{self, Locator},
+        index::Locator,
         ledger::event::{Event, HoldPlaced, StepResult},
         segment::Header,
     },
@@ -146,7 +146,8 @@ pub(super) fn concerning<'h>(holds: &'h Holds, rule: &RuleId) -> impl Iterator<I
     holds.named().iter().filter(move |hold| hold.reach.rule.as_ref().is_none_or(|of| of == rule))
 }
 
-/// Numbers of the records of a segment that a hold covers.
+/// Numbers of the records of a segment that a hold covers: also those whose key
+/// or subject is only written alike, since the source may call both the same.
 pub(super) async fn covered<V: Vault, K: Keyring>(
     vault: &mut V,
     keyring: &K,
@@ -160,10 +161,7 @@ pub(super) async fn covered<V: Vault, K: Keyring>(
                 Whose::Subject(text) => (Locator::Subject, text),
                 Whose::Key(text) => (Locator::Key, text),
             };
-            let digest = keyring.digest(&row.bucket, by.purpose(), text.as_bytes())?;
-            let malformed =
-                |_| Failure::StateUnknown(format!("a segment of bucket {} has a malformed index", row.bucket));
-            let found = index::find(&row.index, by, &digest).map_err(malformed)?;
+            let found = locate::alike(keyring, row, by, text.as_bytes())?;
             if found.is_empty() || hold.reach.dataset.is_none() {
                 return Ok(found);
             }

@@ -13,6 +13,7 @@ pub mod foresight;
 pub mod heartbeat;
 pub mod hold;
 pub mod impact;
+pub mod locate;
 pub mod part;
 pub mod plan;
 pub mod read;

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
 use super::{
+    locate,
     rulebook::Rulebook,
     seal::{self, Opened, Unsealed},
 };
@@ -15,7 +16,7 @@ use crate::{
     domain::{
         id::BucketId,
         index::{self, Located, Locator, MalformedIndex},
-        record::{self, Cell, Row},
+        record,
         segment::Sealed,
     },
     ports::{Failure, Keyring},
@@ -72,41 +73,14 @@ impl Part {
         into: &BucketId,
         record: &[u8],
     ) -> Result<Located, Failure> {
-        let header = &self.opened.header;
-        let dataset = book.dataset(&header.rule, &header.source, &header.dataset)?;
-        let rows = self.opened.rows(record)?;
-        let root = rows.iter().find(|row| row.table == 0).ok_or_else(|| self.lost())?;
-        let cells = |names: &[String]| names.iter().map(|name| self.cell(root, name)).collect::<Result<Vec<_>, _>>();
-        let key = record::locator(&cells(&dataset.key)?);
-        let subject = dataset.subject.as_ref().map(|name| self.cell(root, name)).transpose()?;
-        let subject = subject.filter(|cell| *cell != Cell::Null).map(|cell| record::locator(&[cell]));
-        self.same_as_indexed(keyring, Locator::Key, &key)?;
-        let digest = |by: Locator, text: &[u8]| keyring.digest(into, by.purpose(), text);
-        let subject = subject.map(|subject| digest(Locator::Subject, &subject)).transpose()?;
-        Ok(Located { key: digest(Locator::Key, &key)?, subject })
-    }
-
-    /// What the row says must be what it was stored under.
-    fn same_as_indexed<K: Keyring>(&self, keyring: &K, by: Locator, text: &[u8]) -> Result<(), Failure> {
-        let digest = keyring.digest(&self.segment.bucket, by.purpose(), text)?;
-        let found = index::find(&self.segment.index, by, &digest).map_err(|error| self.malformed(error))?;
-        if found.is_empty() { Err(self.lost()) } else { Ok(()) }
-    }
-
-    fn cell(&self, row: &Row, name: &str) -> Result<Cell, Failure> {
-        let table = self.opened.header.tables.first();
-        // Engines that ignore the case of a column's name give back their own.
-        let position = table.and_then(|table| {
-            let exact = table.columns.iter().position(|column| column.name == name);
-            exact.or_else(|| table.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
-        });
-        position.and_then(|at| row.cells.get(at).cloned()).ok_or_else(|| {
-            Failure::StateUnknown(format!(
-                "records of bucket {} have no column {name}; hint: put the key and subject of dataset {} back as they \
-                 were when it was separated",
-                self.segment.bucket, self.opened.header.dataset
-            ))
-        })
+        let (key, subject) = locate::written(book, &self.opened, record)?;
+        // What the row says must be what it was stored under.
+        let digest = locate::digest(keyring, &self.segment.bucket, Locator::Key, &key)?;
+        let known = index::find(&self.segment.index, Locator::Key, &digest).map_err(|error| self.malformed(error))?;
+        if known.is_empty() {
+            return Err(self.lost());
+        }
+        Ok(locate::located(keyring, into, &key, subject.as_deref())?)
     }
 
     fn records(&self, numbers: &[u32]) -> Result<Vec<&[u8]>, Failure> {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{custody::Custody, restore::indexes, rulebook::Rulebook, seal};
+use super::{custody::Custody, locate, restore::indexes, rulebook::Rulebook, seal};
 use crate::{
     domain::{
         hold::{Holds, Whose},
         id::{OperationId, RuleId, SourceName},
-        index::{self, Locator},
+        index::Locator,
         ledger::event::{Event, ReadIntent, StepResult},
         record::Cell,
     },
@@ -48,6 +48,8 @@ pub struct Shown {
 pub struct Reading {
     operation: OperationId,
     pub records: Vec<Shown>,
+    /// Records whose subject is written otherwise by case, accents or spaces only.
+    pub alike: u64,
 }
 
 /// Announces the reading and opens every separated record of the person.
@@ -66,9 +68,9 @@ pub async fn read<V: Vault, K: Keyring, L: Ledger>(
     };
     custody.ledger.append(vec![Event::ReadIntent(intent)])?;
     match open(book, custody, request).await {
-        Ok(records) => Ok(Reading { operation, records }),
+        Ok((records, alike)) => Ok(Reading { operation, records, alike }),
         Err(failure) => {
-            conclude(custody, Reading { operation, records: Vec::new() }, StepResult::Interrupted)?;
+            conclude(custody, Reading { operation, records: Vec::new(), alike: 0 }, StepResult::Interrupted)?;
             Err(failure)
         }
     }
@@ -89,18 +91,18 @@ async fn open<V: Vault, K: Keyring, L: Ledger>(
     book: &Rulebook<'_>,
     custody: &mut Custody<V, K, L>,
     request: &Request<'_>,
-) -> Result<Vec<Shown>, Failure> {
+) -> Result<(Vec<Shown>, u64), Failure> {
     let holds = Holds::on_record(custody.ledger.history());
-    let mut shown = Vec::new();
+    let (mut shown, mut others) = (Vec::new(), 0);
     for row in indexes(custody, request.rule).await? {
-        let digest = custody.keyring.digest(&row.bucket, Locator::Subject.purpose(), request.subject.as_bytes())?;
-        let numbers = index::find(&row.index, Locator::Subject, &digest)
-            .map_err(|_| Failure::StateUnknown(format!("a segment of bucket {} has a malformed index", row.bucket)))?;
-        if !numbers.is_empty() {
-            shown.extend(records(book, custody, &holds, &row, &numbers).await?);
+        let alike = locate::alike(&custody.keyring, &row, Locator::Subject, request.subject.as_bytes())?;
+        if !alike.is_empty() {
+            let records = records(book, custody, &holds, &row, (&alike, request.subject)).await?;
+            others += (alike.len() - records.len()) as u64;
+            shown.extend(records);
         }
     }
-    Ok(shown)
+    Ok((shown, others))
 }
 
 async fn records<V: Vault, K: Keyring, L: Ledger>(
@@ -108,7 +110,7 @@ async fn records<V: Vault, K: Keyring, L: Ledger>(
     custody: &mut Custody<V, K, L>,
     holds: &Holds,
     row: &IndexRow,
-    numbers: &[u32],
+    (alike, subject): (&[u32], &str),
 ) -> Result<Vec<Shown>, Failure> {
     // One that is gone since the indexes were read holds nothing to show.
     let Some(segment) = custody.vault.segment(row.id).await? else { return Ok(Vec::new()) };
@@ -116,8 +118,9 @@ async fn records<V: Vault, K: Keyring, L: Ledger>(
     let header = &opened.header;
     let rule = book.rule(&row.bucket.policy_rule())?;
     let all = opened.records()?;
+    let numbers = locate::exactly(book, &opened, alike, Locator::Subject, subject.as_bytes())?;
     let mut shown = Vec::with_capacity(numbers.len());
-    for number in numbers {
+    for number in &numbers {
         let lost = || Failure::StateUnknown(format!("a segment of bucket {} has lost records", row.bucket));
         let record = all.get(*number as usize).ok_or_else(lost)?;
         let mut rows: BTreeMap<String, Vec<Vec<(String, Cell)>>> = BTreeMap::new();

@@ -42,6 +42,8 @@ pub struct Restored {
     pub rows: BTreeMap<RuleId, u64>,
     /// Records of the person that are due and stay.
     pub due: u64,
+    /// Records that are written otherwise by case, accents or spaces only, and stay.
+    pub alike: u64,
 }
 
 /// Puts the requested records back, source by source, parents first.
@@ -53,7 +55,7 @@ pub async fn restore<S: Source, V: Vault, K: Keyring, L: Ledger>(
     now: DateTime<Utc>,
 ) -> Result<Restored, Failure> {
     let found = find::find(book, custody, request, now).await?;
-    let mut restored = Restored { rows: BTreeMap::new(), due: found.due };
+    let mut restored = Restored { rows: BTreeMap::new(), due: found.due, alike: found.alike };
     for (source, matches) in found.by_source {
         let intent = intent(custody, request, &source, &matches)?;
         custody.ledger.append(vec![Event::RestoreIntent(intent.clone())])?;

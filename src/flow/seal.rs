@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::rulebook::Rulebook;
+use super::{locate, rulebook::Rulebook};
 use crate::{
     domain::{
         canonical,
         deployment::Dataset,
         id::{BatchId, BucketId, Digest},
-        index::{self, Located, Locator},
+        index::{self, Located},
         record,
         segment::{self, Header, Sealed, Table},
         selection::Cause,
@@ -97,11 +97,9 @@ fn unsealed<K: Keyring>(
         records: records.len() as u64,
         codec: segment::CODEC.to_owned(),
     };
-    let digest = |by: Locator, text: &[u8]| keyring.digest(bucket, by.purpose(), text);
     let mut located = Vec::with_capacity(records.len());
     for record in records {
-        let subject = record.subject.as_ref().map(|subject| digest(Locator::Subject, subject)).transpose()?;
-        located.push(Located { key: digest(Locator::Key, &record.key)?, subject });
+        located.push(locate::located(keyring, bucket, &record.key, record.subject.as_deref())?);
     }
     let body = record::join(records.iter().map(|record| record.rows.as_slice()));
     Ok(Unsealed { bucket: bucket.clone(), header, body, located })

@@ -40,6 +40,30 @@ pub async fn what_is_frozen_stays_and_is_counted<D: Database>() {
     assert_eq!(database.ask("SELECT id FROM orders ORDER BY id").await, ["1", "4"]);
 }
 
+/// A person who writes a name otherwise than the row does means the row, if that
+/// is how the column compares.
+pub async fn what_a_collation_calls_the_same_is_frozen_as_well<D: Database>() {
+    let nocase = D::NOCASE;
+    let database = D::new(&format!(
+        "CREATE TABLE orders (id {nocase} PRIMARY KEY, who {nocase}, at VARCHAR(40));
+         INSERT INTO orders VALUES ('a1', 'kim', '2020-01-01 00:00:00'), ('a2', 'KIM', '2020-01-02 00:00:00'),
+           ('a3', 'kin', '2020-01-03 00:00:00'), ('B4', NULL, '2020-01-04 00:00:00');"
+    ))
+    .await;
+    let event = EventName::from("recorded");
+    let frozen = cover(&["Kim"], &["b4"]);
+    let held = Held { any: frozen.clone(), frozen };
+    let scope = Scope { held: &held, ..scope(&event, &[], &[]) };
+    let mut orders = dataset("orders", &["id"]);
+    orders.subject = Some("who".to_owned());
+    let census = database.scan().await.census(&orders, &scope).await.unwrap();
+    assert_eq!((census.rows, census.held), (1, 3));
+    let found = database.scan().await.look(&orders, &scope, "A2").await.unwrap().unwrap();
+    assert!(found.held);
+    assert_eq!(move_all(&mut database.source().await, &orders, &scope, 10).await.keys(), ["a3"]);
+    assert_eq!(database.ask("SELECT id FROM orders ORDER BY id").await.len(), 3);
+}
+
 pub async fn a_server_tells_the_time<D: Database>() {
     let database = D::new("CREATE TABLE orders (id INTEGER PRIMARY KEY);").await;
     let (before, told, after) = (Utc::now(), database.source().await.clock().await.unwrap(), Utc::now());

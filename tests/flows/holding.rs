@@ -75,6 +75,36 @@ fn held_records_leave_a_due_bucket_before_its_key_dies_and_the_others_are_destro
     world.disk.check_settled();
 }
 
+/// A source whose collation calls both the same has one person there, and the
+/// vault cannot know.
+#[test]
+fn a_hold_covers_every_writing_that_a_collation_may_call_the_same() {
+    let world = ready();
+    place(&world.disk, hold("h", person("Ｐerson-1 ")));
+    world.cycle().unwrap();
+    assert_eq!(world.place("visits/visit-1"), Place::Vault);
+    assert_eq!(world.place("orders/purchase-2"), Place::Vault);
+    assert_eq!(world.place("visits/visit-2"), Place::Nowhere);
+}
+
+#[test]
+fn a_record_is_put_back_only_to_who_is_written_exactly_so() {
+    let world = ready();
+    let request = |locator| Request {
+        by: Locator::Subject,
+        locator,
+        rule: None,
+        name: "agent",
+        reason: "by mistake",
+        keep_event: false,
+    };
+    let Err(Failure::Refused(reason)) = world.restore(&request(b"PERSON-2")) else { panic!("somebody else's") };
+    assert!(reason.contains("differs only in case"), "{reason}");
+    assert_eq!(world.place("members/person-2"), Place::Vault);
+    world.restore(&request(b"person-2")).unwrap();
+    assert_eq!(world.place("members/person-2"), Place::Source);
+}
+
 #[test]
 fn a_held_record_is_never_overdue_and_is_destroyed_after_its_hold_was_lifted_with_a_deadline_of_its_own() {
     let world = ready();

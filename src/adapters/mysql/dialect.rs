@@ -63,8 +63,22 @@ impl Dialect for MySql {
                 "CASE WHEN {text} > '1970-01-01 00:00:00' THEN CONCAT(CAST({text} AS BINARY), 'Z') \
                  ELSE CAST({text} AS BINARY) END"
             ),
+            Class::Text(charset) if !charset.starts_with("utf8") => {
+                format!("CAST(CONVERT({text} USING utf8mb4) AS BINARY)")
+            }
             Class::Text(_) | Class::Real | Class::Ascii => format!("CAST({text} AS BINARY)"),
         }
+    }
+
+    /// A text of ours may have no form in another character set, so that such a
+    /// column is compared as the nearest collation of UTF-8 does.
+    fn collated(&self, column: &Column, text: &str) -> Option<String> {
+        let (charset, collation) = collation(&column.declared)?;
+        if charset.starts_with("utf8") {
+            return Some(text.to_owned());
+        }
+        let nearest = if collation.ends_with("_bin") { "utf8mb4_bin" } else { "utf8mb4_general_ci" };
+        Some(format!("CONVERT({text} USING utf8mb4) COLLATE {nearest}"))
     }
 
     fn format_of(&self, column: &Column) -> Option<Format> {

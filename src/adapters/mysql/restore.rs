@@ -18,6 +18,7 @@ use crate::{
         Laid, StoredRow as _, blanked, identical, insertion_order_of_all, laid as find_laid, lay_all, twin,
     },
     domain::{
+        locator,
         record::{Cell, Row},
         segment,
     },
@@ -185,7 +186,7 @@ async fn relink(link: &mut Link, laid: &Laid<'_>, row: &Row) -> Result<(), Sourc
 fn same_charsets(record: &Restoration<'_>, tables: &[Laid<'_>]) -> Result<(), SourceError> {
     for (laid, heading) in tables.iter().zip(record.tables) {
         let differs = |column: &&segment::Column| {
-            let today = laid.table.column(&column.name).map(|column| value::charset(&column.declared));
+            let today = laid.table.column(&column.name).map(|column| locator::charset(&column.declared));
             today.is_some_and(|today| today != collation(&column.declared).map(|(charset, _)| charset))
         };
         if let Some(column) = heading.columns.iter().find(differs) {

@@ -31,6 +31,7 @@ use crate::{
     domain::{
         deployment::{Engine, ServerAddress},
         event::Format,
+        locator,
         record::{self, Cell},
     },
 };
@@ -236,6 +237,8 @@ async fn a_range_of_an_indexed_event_is_found_through_its_index() {
 #[tokio::test]
 async fn a_key_is_located_by_the_same_text_in_sql_and_in_records() {
     let more = ["INT(8) ZEROFILL", "BINARY(4)", "VARBINARY(20)", "DECIMAL(20,4)", "TIME(6)", "YEAR", "TIMESTAMP NULL"];
+    let charsets = ["euckr", "utf16", "utf32", "cp932"].map(|charset| format!("VARCHAR(40) CHARACTER SET {charset}"));
+    let more = more.into_iter().chain(charsets.iter().map(String::as_str));
     for declared in TYPES.map(|(declared, _)| declared).into_iter().chain(more) {
         let mut bench = bench(&format!("CREATE TABLE v (id INT PRIMARY KEY, at {declared})")).await;
         let mut values = nasty();
@@ -248,6 +251,13 @@ async fn a_key_is_located_by_the_same_text_in_sql_and_in_records() {
         let cells = agreement::Bench::cells(&mut bench, &["at"]).await;
         for (row, cells) in rows.iter().zip(cells) {
             let found = value::raw(row, BEHIND_FIRST).unwrap().unwrap_or_default();
+            let typed: Vec<Cell> = cells.iter().map(|cell| locator::legible(&column.declared, cell.clone())).collect();
+            // What is not valid in its own character set is nothing that anybody types.
+            let is_broken = matches!(&typed[0], Cell::Text(bytes) if typed == cells && !bytes.is_ascii());
+            if is_broken && locator::charset(&column.declared).is_some_and(|charset| !charset.starts_with("utf8")) {
+                continue;
+            }
+            let cells = typed;
             assert_eq!(found, record::locator(&cells), "{declared}: {cells:?}");
         }
     }

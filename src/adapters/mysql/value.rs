@@ -10,7 +10,10 @@ use sqlx::{Decode, MySql, Row as _, TypeInfo as _, ValueRef as _, mysql::MySqlRo
 
 use crate::{
     adapters::sql::{Column, StoredRow, Table},
-    domain::record::{self, Cell},
+    domain::{
+        locator::charset,
+        record::{self, Cell},
+    },
     ports::SourceError,
 };
 
@@ -53,13 +56,6 @@ pub(super) fn class(declared: &str) -> Class {
         | "geomcollection" | "vector" => Class::Bytes,
         _ => charset(declared).map_or(Class::Ascii, |charset| Class::Text(charset.to_owned())),
     }
-}
-
-/// The character set in a declaration. An enumeration's values stand before it
-/// and may say anything, so that the last one counts.
-pub(super) fn charset(declared: &str) -> Option<&str> {
-    let (_, behind) = declared.rsplit_once(CHARSET)?;
-    behind.split(' ').next()
 }
 
 /// Character set and collation in a declaration.

@@ -1,15 +1,13 @@
-//! Records that holds cover, as SQL that agrees with `hold::Cover::covers` on
-//! what `record::locator` makes of their key and subject.
+//! Records that holds cover, as SQL: all that `hold::Cover::covers` by what
+//! `record::locator` makes of their key and subject, and what the column's own
+//! collation calls the same.
 
 use super::{
     fit::Fitted,
     schema::Column,
     text::{Sql, column},
 };
-use crate::domain::hold::Cover;
-
-/// Separates the columns of a composite key in a locator.
-const BETWEEN_COLUMNS: char = '\u{1f}';
+use crate::domain::{hold::Cover, locator::BETWEEN_COLUMNS};
 
 /// The root behind `alias` is covered; `None` where nothing is.
 pub(super) fn covered(fitted: &Fitted<'_>, cover: &Cover, alias: &str) -> Option<Sql> {
@@ -19,11 +17,11 @@ pub(super) fn covered(fitted: &Fitted<'_>, cover: &Cover, alias: &str) -> Option
     let dataset = fitted.dataset;
     let mut ways = Vec::new();
     if let Some(subject) = dataset.subject.as_deref().filter(|_| !cover.subjects.is_empty()) {
-        ways.push(among(&located(fitted, alias, subject), cover.subjects.iter().map(String::as_str)));
+        ways.push(among(fitted, (alias, subject), cover.subjects.iter().map(String::as_str)));
     }
     match dataset.key.as_slice() {
         [key] if !cover.keys.is_empty() => {
-            ways.push(among(&located(fitted, alias, key), cover.keys.iter().map(String::as_str)));
+            ways.push(among(fitted, (alias, key), cover.keys.iter().map(String::as_str)));
         }
         composite => {
             for key in &cover.keys {
@@ -31,7 +29,7 @@ pub(super) fn covered(fitted: &Fitted<'_>, cover: &Cover, alias: &str) -> Option
                 // A key of another form is no record's here.
                 if values.len() == composite.len() {
                     let pairs = composite.iter().zip(values);
-                    ways.push(Sql::all(pairs.map(|(name, value)| among(&located(fitted, alias, name), [value]))));
+                    ways.push(Sql::all(pairs.map(|(name, value)| among(fitted, (alias, name), [value]))));
                 }
             }
         }
@@ -39,21 +37,25 @@ pub(super) fn covered(fitted: &Fitted<'_>, cover: &Cover, alias: &str) -> Option
     (!ways.is_empty()).then(|| Sql::any(ways))
 }
 
-fn located(fitted: &Fitted<'_>, alias: &str, name: &str) -> String {
-    let text = column(fitted.schema.dialect, alias, name);
+fn among<'t>(fitted: &Fitted<'_>, (alias, name): (&str, &str), texts: impl IntoIterator<Item = &'t str>) -> Sql {
+    let dialect = fitted.schema.dialect;
+    let text = column(dialect, alias, name);
     // `Fitted` has refused a key or subject that is no column.
     let found: Option<&Column> = fitted.root.column(name);
-    found.map_or_else(|| text.clone(), |found| fitted.schema.dialect.located(found, &text))
-}
-
-fn among<'t>(expression: &str, texts: impl IntoIterator<Item = &'t str>) -> Sql {
-    let mut sql = Sql::new(format!("({expression} IN ("));
+    let located = found.map_or_else(|| text.clone(), |found| dialect.located(found, &text));
+    let collated = found.and_then(|found| dialect.collated(found, &text));
+    let (mut exact, mut alike) = (Sql::new(format!("{located} IN (")), Vec::new());
     for (position, text) in texts.into_iter().enumerate() {
         if position > 0 {
-            sql.push(", ");
+            exact.push(", ");
         }
-        sql.bind_text(text);
+        exact.bind_text(text);
+        if let Some(collated) = &collated {
+            let mut same = Sql::new(format!("{collated} = "));
+            same.bind_text(text);
+            alike.push(same);
+        }
     }
-    sql.push("))");
-    sql
+    exact.push(")");
+    Sql::any(std::iter::once(exact).chain(alike))
 }

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 
 use super::{
     fit::{Columns, FittedEvent},
-    schema::Column,
+    schema::{Column, Holds},
     text::Sql,
 };
 use crate::domain::{
@@ -55,6 +55,12 @@ pub(crate) trait Dialect: fmt::Debug + Sync {
 
     /// The text of a column's value that `record::locator` makes of it.
     fn located(&self, column: &Column, text: &str) -> String;
+
+    /// A column of text, to be compared with other texts as its own collation does.
+    /// `None`: equal are only those whose `located` is.
+    fn collated(&self, column: &Column, text: &str) -> Option<String> {
+        (column.holds == Holds::Text).then(|| text.to_owned())
+    }
 
     /// The format that follows from a column's type.
     fn format_of(&self, column: &Column) -> Option<Format>;

@@ -15,6 +15,7 @@ use crate::{
         deployment::{Dataset, EventPlace},
         event::{Column, EventColumn, Format},
         id::EventName,
+        locator,
     },
     ports::SourceError,
 };
@@ -98,7 +99,7 @@ impl<'a> Fitted<'a> {
         let Some(root) = keep(table(schema, &dataset.table), &mut misfits) else { return Err(misfits) };
         keep(key(dataset, root), &mut misfits);
         if let Some(subject) = &dataset.subject {
-            keep(stored(root, subject), &mut misfits);
+            keep(legible(root, subject), &mut misfits);
         }
         let mut events = Vec::new();
         for (name, place) in &dataset.events {
@@ -173,9 +174,24 @@ fn stored<'a>(table: &'a Table, name: &str) -> Result<&'a SchemaColumn, Misfit> 
     Err(Misfit::new(format!("column {name} of table {} is generated", table.name), "name the column it is made from"))
 }
 
+/// A column by which a person can look a record up.
+fn legible<'a>(table: &'a Table, name: &str) -> Result<&'a SchemaColumn, Misfit> {
+    let found = stored(table, name)?;
+    match locator::charset(&found.declared).filter(|charset| !locator::is_legible(charset)) {
+        None => Ok(found),
+        Some(charset) => Err(Misfit::new(
+            format!(
+                "column {name} of table {} is in character set {charset}, in which nobody can look for a text",
+                table.name
+            ),
+            "convert the column to utf8mb4",
+        )),
+    }
+}
+
 fn key(dataset: &Dataset, root: &Table) -> Result<(), Misfit> {
     for name in &dataset.key {
-        stored(root, name)?;
+        legible(root, name)?;
     }
     let names: Vec<&str> = dataset.key.iter().map(String::as_str).collect();
     let primary = root.primary_key();

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     domain::{
         event::Reading,
+        locator,
         record::{self, Cell},
         segment,
         selection::Scope,
@@ -56,8 +57,9 @@ pub(crate) struct Gathered<'f> {
     rows: Vec<(Zeroizing<Vec<u8>>, Vec<u64>)>,
     /// Stored columns by table number.
     widths: Vec<usize>,
-    key: Vec<usize>,
-    subject: Option<usize>,
+    /// Each with its column's declaration.
+    key: Vec<(usize, String)>,
+    subject: Option<(usize, String)>,
     own: &'f FittedEvent<'f>,
     /// Where the event's values stand in a returned root.
     event: Vec<usize>,
@@ -76,6 +78,10 @@ impl<'f> Gathered<'f> {
     ) -> Result<Self, SourceError> {
         let missing = || miscounted(&fitted.root.name, "a column is not returned");
         let at = |name: &str| fitted.root.position(name).ok_or_else(missing);
+        let declared = |name: &str| {
+            let column = fitted.root.column(name).ok_or_else(missing)?;
+            Ok::<_, SourceError>((at(name)?, column.declared.clone()))
+        };
         let widths: Vec<usize> = headings(fitted).into_iter().map(|table| table.columns.len()).collect();
         let event = match own.place {
             Place::Own => own.columns.names().into_iter().map(at).collect::<Result<_, _>>()?,
@@ -85,8 +91,8 @@ impl<'f> Gathered<'f> {
             root: fitted.root.name.clone(),
             records: (0..roots).map(|_| None).collect(),
             rows: (0..roots).map(|_| (Zeroizing::new(Vec::new()), vec![0; widths.len()])).collect(),
-            key: fitted.dataset.key.iter().map(|name| at(name)).collect::<Result<_, _>>()?,
-            subject: fitted.dataset.subject.as_deref().map(at).transpose()?,
+            key: fitted.dataset.key.iter().map(|name| declared(name)).collect::<Result<_, _>>()?,
+            subject: fitted.dataset.subject.as_deref().map(declared).transpose()?,
             widths,
             own,
             event,
@@ -117,10 +123,11 @@ impl<'f> Gathered<'f> {
         let cells = |positions: &[usize]| -> Result<Vec<Cell>, SourceError> {
             positions.iter().map(|position| row.cell(*position)).collect()
         };
-        let subject = self.subject.map(|position| row.cell(position)).transpose()?;
+        let legible = |(position, declared): &(usize, String)| Ok(locator::legible(declared, row.cell(*position)?));
+        let subject: Option<Cell> = self.subject.as_ref().map(legible).transpose()?;
         let event: Reading = event::read(self.own, self.zone, &cells(&self.event)?);
         Ok(Taken {
-            key: record::locator(&cells(&self.key)?),
+            key: record::locator(&self.key.iter().map(legible).collect::<Result<Vec<_>, _>>()?),
             // A record of nobody has no subject to be found by.
             subject: subject.filter(|cell| *cell != Cell::Null).map(|cell| record::locator(&[cell])),
             event,

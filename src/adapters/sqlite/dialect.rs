@@ -64,6 +64,11 @@ impl Dialect for Sqlite {
         format!("CASE typeof({text}) WHEN 'blob' THEN lower(hex({text})) ELSE CAST({text} AS TEXT) END")
     }
 
+    /// A column without a declared type has a collation as well.
+    fn collated(&self, _column: &Column, text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
     fn format_of(&self, column: &Column) -> Option<Format> {
         let declared = column.declared.to_ascii_uppercase();
         if declared.contains("TIMESTAMP") || declared.contains("DATETIME") {

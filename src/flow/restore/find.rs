@@ -9,12 +9,12 @@ use super::Request;
 use crate::{
     domain::{
         id::{RuleId, SourceName},
-        index::{self, Locator},
+        index::Locator,
         plan::OrderCycle,
         segment::Header,
         selection::Cause,
     },
-    flow::{custody::Custody, part::Part, rulebook::Rulebook, seal},
+    flow::{custody::Custody, locate, part::Part, rulebook::Rulebook, seal},
     ports::{Failure, IndexRow, Keyring, Vault},
 };
 
@@ -23,6 +23,9 @@ pub struct Found {
     pub by_source: BTreeMap<SourceName, Vec<Part>>,
     /// Records that are due: their destruction is owed, and nothing brings them back.
     pub due: u64,
+    /// Records whose key or subject is written otherwise only by case, accents or
+    /// spaces: they are somebody else's or not, and stay.
+    pub alike: u64,
 }
 
 pub async fn find<V: Vault, K: Keyring, L>(
@@ -33,16 +36,19 @@ pub async fn find<V: Vault, K: Keyring, L>(
 ) -> Result<Found, Failure> {
     let mut found = Found::default();
     for row in indexes(custody, request.rule).await? {
-        let digest = custody.keyring.digest(&row.bucket, request.by.purpose(), request.locator)?;
-        let numbers = index::find(&row.index, request.by, &digest)
-            .map_err(|_| Failure::StateUnknown(format!("a segment of bucket {} has a malformed index", row.bucket)))?;
-        if numbers.is_empty() {
+        let alike = locate::alike(&custody.keyring, &row, request.by, request.locator)?;
+        if alike.is_empty() {
             continue;
         }
         // One that is gone since the indexes were read cannot be meant.
         let Some(segment) = custody.vault.segment(row.id).await? else { continue };
         let opened = seal::open(&custody.keyring, &segment)?;
         if request.rule.is_none() && opened.header.cause == Cause::Due {
+            continue;
+        }
+        let numbers = locate::exactly(book, &opened, &alike, request.by, request.locator)?;
+        found.alike += (alike.len() - numbers.len()) as u64;
+        if numbers.is_empty() {
             continue;
         }
         let rule = book.rule(&row.bucket.policy_rule())?;
@@ -107,7 +113,9 @@ fn parents_first(book: &Rulebook<'_>) -> Result<Vec<(String, String)>, OrderCycl
 }
 
 fn nothing(found: &Found) -> Failure {
-    Failure::Refused(if found.due == 0 {
+    Failure::Refused(if found.alike > 0 {
+        format!("nothing to restore as it is written; {}", locate::near(found.alike))
+    } else if found.due == 0 {
         "nothing to restore: the vault holds no such record; hint: it is still in the source, was destroyed, or the \
          key or subject is written differently there"
             .to_owned()
