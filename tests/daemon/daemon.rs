@@ -107,10 +107,7 @@ impl<'a> Daemon<'a> {
     #[track_caller]
     pub fn hears(&mut self, line: &str) -> String {
         eventually(line, || {
-            let mut buffer = [0; 4096];
-            while let Ok(length) = self.manager.recv(&mut buffer) {
-                self.told.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
-            }
+            self.listen();
             if let Some(status) = self.child.try_wait().unwrap() {
                 let said = self.told.iter().any(|message| message.lines().any(|one| one == line));
                 assert!(said, "the daemon ended with {status}:\n{}", self.log_text());
@@ -118,6 +115,15 @@ impl<'a> Daemon<'a> {
             let found = self.told.iter().position(|message| message.lines().any(|one| one == line))?;
             Some(self.told.remove(found))
         })
+    }
+
+    /// Takes what the manager was told. A manager that never does stops the daemon:
+    /// only so many messages wait.
+    fn listen(&mut self) {
+        let mut buffer = [0; 4096];
+        while let Ok(length) = self.manager.recv(&mut buffer) {
+            self.told.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        }
     }
 
     pub fn log_text(&self) -> String {
@@ -151,7 +157,10 @@ impl<'a> Daemon<'a> {
     /// Waits for its end.
     #[track_caller]
     pub fn ends(&mut self) -> ExitStatus {
-        eventually("the end of the daemon", || self.child.try_wait().unwrap())
+        eventually("the end of the daemon", || {
+            self.listen();
+            self.child.try_wait().unwrap()
+        })
     }
 
     /// What `status` says of it.

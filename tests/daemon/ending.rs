@@ -1,4 +1,5 @@
-//! Told to stop with a batch open: it is finished, no further one is begun.
+//! Told to stop or to pause with a batch open: it is finished, no further one is
+//! begun.
 
 use std::process::{Command, Stdio};
 
@@ -14,49 +15,82 @@ fn is_locked(world: &World) -> bool {
     !command.stderr(Stdio::null()).status().unwrap().success()
 }
 
-#[test]
-fn a_daemon_that_is_told_to_stop_finishes_its_open_batch_and_begins_no_other() {
-    let world = world(EVERY_SECOND);
-    let mut daemon = Daemon::start(&world);
+const VISITS: u64 = 4_000;
+
+/// A daemon that is frozen in the middle of a batch, one of many: what it hears
+/// now it hears with the batch open. Also, how many visits have moved before.
+fn frozen(world: &World) -> (Daemon<'_>, u64) {
+    let daemon = Daemon::start(world);
     daemon.signal("USR1");
     daemon.waits_for_phase("paused");
-    let (before, _) = of_ledger(&world, "visit-log");
-    let visits = 4_000;
+    let (before, _) = of_ledger(world, "visit-log");
     world.sql(&format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1001 UNION ALL SELECT i + 1 FROM n WHERE i < 1000 + {visits})
+        "WITH RECURSIVE n(i) AS (SELECT 1001 UNION ALL SELECT i + 1 FROM n WHERE i < 1000 + {VISITS})
          INSERT INTO visits SELECT i, 1, 'agent/' || i, date('2020-01-01', (i % 30) || ' days') || ' 10:00:00' FROM n;"
     ));
     daemon.signal("USR2");
-    // Frozen in the middle of a batch: what it hears now it hears with the batch open.
     eventually("an open batch", || {
-        if !is_locked(&world) {
+        if !is_locked(world) {
             return None;
         }
         daemon.signal("STOP");
-        let open = is_locked(&world);
+        let open = is_locked(world);
         if !open {
             daemon.signal("CONT");
         }
         open.then_some(())
     });
+    (daemon, before)
+}
+
+/// Visits that have moved since: whole batches, and not all of them.
+fn moved_since(world: &World, before: u64) -> u64 {
+    let (after, _) = of_ledger(world, "visit-log");
+    let moved = after - before;
+    assert!((100..VISITS).contains(&moved) && moved.is_multiple_of(100), "whole batches, and not all: {moved}");
+    let left: u64 = world.sql("SELECT count(*) FROM visits WHERE id > 1000").trim().parse().unwrap();
+    assert_eq!(left, VISITS - moved, "each row is in one place");
+    moved
+}
+
+fn all_move(world: &World) {
+    eventually("the rest", || (world.sql("SELECT count(*) FROM visits WHERE id > 1000").trim() == "0").then_some(()));
+}
+
+#[test]
+fn a_daemon_that_is_paused_finishes_its_open_batch_and_goes_on_when_it_is_resumed() {
+    let world = world(EVERY_SECOND);
+    let (mut daemon, before) = frozen(&world);
+    daemon.signal("USR1");
+    daemon.signal("CONT");
+    daemon.waits_for_phase("paused");
+    let moved = moved_since(&world, before);
+    assert_eq!(moved_since(&world, before), moved);
+    daemon.signal("USR2");
+    all_move(&world);
+    daemon.signal("TERM");
+    assert_eq!(daemon.ends().code(), Some(0));
+}
+
+#[test]
+fn a_daemon_that_is_told_to_stop_finishes_its_open_batch_and_begins_no_other() {
+    let world = world(EVERY_SECOND);
+    let (mut daemon, before) = frozen(&world);
     daemon.signal("TERM");
     daemon.signal("CONT");
     daemon.hears("STOPPING=1");
+    daemon.hears("EXTEND_TIMEOUT_USEC=30000000");
     assert_eq!(daemon.ends().code(), Some(0));
     let told = daemon.log();
     assert!(told.iter().any(|line| line["stopped"] == "the daemon was told to stop"), "{}", daemon.log_text());
 
-    let (after, _) = of_ledger(&world, "visit-log");
-    let moved = after - before;
-    assert!(moved >= 100 && moved < visits && moved.is_multiple_of(100), "whole batches, and not all: {moved}");
-    let left: u64 = world.sql("SELECT count(*) FROM visits WHERE id > 1000").trim().parse().unwrap();
-    assert_eq!(left, visits - moved, "each row is in one place");
+    moved_since(&world, before);
     let open = world.run(&["status", "--format", "json"]).ends_with(0).json()["open"].clone();
     assert_eq!((&open["separations"], &open["destructions"]), (&0.into(), &0.into()), "{open}");
 
     // The next daemon goes on where this one stopped.
     let mut next = Daemon::start_at(&world, AFTERWARDS);
-    eventually("the rest", || (world.sql("SELECT count(*) FROM visits WHERE id > 1000").trim() == "0").then_some(()));
+    all_move(&world);
     next.signal("TERM");
     assert_eq!(next.ends().code(), Some(0));
 }

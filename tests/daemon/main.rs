@@ -13,6 +13,7 @@
 
 mod daemon;
 mod ending;
+mod journal;
 mod life;
 mod misfits;
 mod schedule;

@@ -1,0 +1,49 @@
+//! The journal itself, in a mount namespace of its own: what an operator filters
+//! by is there as fields.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::daemon::{CYCLE_FINISHED, CYCLE_STARTED, EVERY_SECOND, world};
+use super::world::LATER;
+
+/// As a unit's stderr, which is the journal's stream.
+const SCRIPT: &str = r#"
+set -eu
+mount -t tmpfs tmpfs /run
+mkdir -p /run/systemd/journal /run/log/journal
+/lib/systemd/systemd-journald &
+journald=$!
+trap 'kill $journald' EXIT
+until [ -S /run/systemd/journal/socket ]; do sleep 0.05; done
+: >stream
+JOURNAL_STREAM=$(stat -c %d:%i stream) "$program" --config retentiond.toml daemon --now "$now" 2>>stream &
+daemon=$!
+found() { journalctl --directory /run/log/journal --quiet --output json "$@"; }
+until found MESSAGE_ID=718c9d3778f8469cb9dcb7e7b607203b | grep -q .; do kill -0 $daemon; sleep 0.05; done
+kill -TERM $daemon
+wait $daemon
+until found MESSAGE_ID=711afdee6da9443d841415df85a60e6c | grep -q .; do sleep 0.05; done
+found SYSLOG_IDENTIFIER=retentiond >journal.json
+"#;
+
+#[test]
+fn the_journal_has_fields_and_message_ids_and_nothing_goes_to_the_stream() {
+    let world = world(EVERY_SECOND);
+    let mut script = Command::new("unshare");
+    script.args(["--mount", "--map-root-user", "timeout", "60", "sh", "-c", SCRIPT]);
+    script.env("program", env!("CARGO_BIN_EXE_retentiond")).env("now", LATER);
+    let output = script.current_dir(world.path(".")).output().unwrap();
+    let stream = std::fs::read_to_string(world.path("stream")).unwrap();
+    assert!(output.status.success(), "{}{stream}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(stream, "");
+    let journal = std::fs::read_to_string(world.path("journal.json")).unwrap();
+    let entries: Vec<Value> = journal.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |id: &str| entries.iter().find(|entry| entry["MESSAGE_ID"] == id).unwrap_or_else(|| panic!("no {id}"));
+    assert_eq!((&of(CYCLE_STARTED)["MESSAGE"], &of(CYCLE_STARTED)["PRIORITY"]), (&"cycle started".into(), &"5".into()));
+    let finished = of(CYCLE_FINISHED);
+    let separated: u64 = finished["SEPARATED"].as_str().unwrap().parse().unwrap();
+    let destroyed: u64 = finished["DESTROYED"].as_str().unwrap().parse().unwrap();
+    assert!(separated + destroyed > 0 && finished["RUN"].is_string(), "{finished}");
+}
