@@ -4,6 +4,8 @@
 //!
 //! A batch is as large as a time target allows and never larger than the
 //! configuration does: a transaction that lasts is what an application feels.
+//! From half of the lag that is allowed on, batches get smaller, so that a replica
+//! that has trouble is eased before it is waited for.
 
 use std::{collections::VecDeque, fmt};
 
@@ -98,7 +100,8 @@ impl Pace {
             let waiting = Waiting::Rate { rows_per_second: limits.rows_per_second };
             return Step::Wait { waiting, wait_ms: (self.free_at_ms - now_ms).min(LOOK_AGAIN_MS) };
         }
-        Step::Go { rows_max: self.rows.min(limits.batch_rows).min(one_second_of(limits)).max(1) }
+        let rows = self.rows.min(limits.batch_rows).min(one_second_of(limits));
+        Step::Go { rows_max: eased(rows, limits, strain).max(1) }
     }
 
     /// Learns what a batch of `rows` took that ended at `now_ms`.
@@ -152,6 +155,18 @@ fn resized(rows: u32, rows_max: u32, elapsed_ms: u64) -> u32 {
     wanted.clamp(BATCH_ROWS_MIN.min(rows_max), rows_max)
 }
 
+/// All rows up to half of the lag that is allowed, then fewer in proportion, down
+/// to the smallest batch at the limit itself.
+fn eased(rows: u32, limits: &Limits, strain: &Strain) -> u32 {
+    let max_ms = limits.replica_lag_max.0.num_milliseconds();
+    let lag_ms = strain.replica_lag.map_or(0, |lag| lag.num_milliseconds());
+    if lag_ms * 2 <= max_ms {
+        return rows;
+    }
+    let left = i64::from(rows) * (max_ms - lag_ms).max(0) * 2 / max_ms.max(1);
+    u32::try_from(left).unwrap_or(rows).clamp(BATCH_ROWS_MIN.min(rows), rows)
+}
+
 /// Under a rate limit no batch holds more than the rows of one second.
 const fn one_second_of(limits: &Limits) -> u32 {
     if limits.rows_per_second == 0 { u32::MAX } else { limits.rows_per_second }
@@ -188,6 +203,23 @@ mod tests {
             Step::Go { rows_max } => rows_max,
             Step::Wait { waiting, .. } => panic!("waits: {waiting}"),
         }
+    }
+
+    #[test]
+    fn from_half_of_the_allowed_lag_on_batches_get_smaller_and_at_the_limit_none_begins() {
+        let limits = limits(5_000, 0);
+        let pace = Pace::new(&limits);
+        let at = |ms: i64| {
+            let strain = Strain { replica_lag: Some(TimeDelta::milliseconds(ms)), ..Strain::default() };
+            pace.step(&limits, &strain, 0)
+        };
+        let sizes: Vec<u32> = [0, 2_500, 3_000, 3_750, 4_900, 5_000].map(|ms| rows(at(ms))).to_vec();
+        assert_eq!(sizes, [5_000, 5_000, 4_000, 2_500, 200, 100]);
+        assert!(matches!(at(5_001), Step::Wait { waiting: Waiting::ReplicaLag { .. }, .. }));
+        // A batch that is small anyway is not made larger by it.
+        let small = Pace { rows: 40, free_at_ms: 0 };
+        let strain = Strain { replica_lag: Some(TimeDelta::seconds(5)), ..Strain::default() };
+        assert_eq!(rows(small.step(&limits, &strain, 0)), 40);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
+    net::Shutdown,
     os::unix::net::{UnixDatagram, UnixStream},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -61,7 +63,7 @@ pub struct Daemon<'a> {
     world: &'a World,
     child: Child,
     manager: UnixDatagram,
-    told: Vec<String>,
+    told: Arc<Mutex<Vec<String>>>,
 }
 
 impl Drop for Daemon<'_> {
@@ -69,6 +71,7 @@ impl Drop for Daemon<'_> {
         // Already gone where the test went well.
         self.child.kill().ok();
         self.child.wait().ok();
+        self.manager.shutdown(Shutdown::Both).ok();
         if thread::panicking() {
             let text = self.log_text();
             let tail: Vec<&str> = text.lines().rev().take(12).collect();
@@ -94,12 +97,12 @@ impl<'a> Daemon<'a> {
         let socket = world.path("notify.sock");
         fs::remove_file(&socket).ok();
         let manager = UnixDatagram::bind(&socket).unwrap();
-        manager.set_nonblocking(true).unwrap();
+        let told = listen(manager.try_clone().unwrap());
         let mut command = world.command(&["daemon", "--now", now]);
         command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "4000000").env_remove("JOURNAL_STREAM");
         command.stdout(Stdio::null()).stderr(File::create(world.path("log.json")).unwrap());
         let child = command.spawn().unwrap();
-        Self { world, child, manager, told: Vec::new() }
+        Self { world, child, manager, told }
     }
 
     /// Waits for a message to the manager that has this line, and returns it. Each
@@ -107,23 +110,14 @@ impl<'a> Daemon<'a> {
     #[track_caller]
     pub fn hears(&mut self, line: &str) -> String {
         eventually(line, || {
-            self.listen();
             if let Some(status) = self.child.try_wait().unwrap() {
-                let said = self.told.iter().any(|message| message.lines().any(|one| one == line));
+                let said = self.told.lock().unwrap().iter().any(|message| message.lines().any(|one| one == line));
                 assert!(said, "the daemon ended with {status}:\n{}", self.log_text());
             }
-            let found = self.told.iter().position(|message| message.lines().any(|one| one == line))?;
-            Some(self.told.remove(found))
+            let mut told = self.told.lock().unwrap();
+            let found = told.iter().position(|message| message.lines().any(|one| one == line))?;
+            Some(told.remove(found))
         })
-    }
-
-    /// Takes what the manager was told. A manager that never does stops the daemon:
-    /// only so many messages wait.
-    fn listen(&mut self) {
-        let mut buffer = [0; 4096];
-        while let Ok(length) = self.manager.recv(&mut buffer) {
-            self.told.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
-        }
     }
 
     pub fn log_text(&self) -> String {
@@ -157,10 +151,7 @@ impl<'a> Daemon<'a> {
     /// Waits for its end.
     #[track_caller]
     pub fn ends(&mut self) -> ExitStatus {
-        eventually("the end of the daemon", || {
-            self.listen();
-            self.child.try_wait().unwrap()
-        })
+        eventually("the end of the daemon", || self.child.try_wait().unwrap())
     }
 
     /// What `status` says of it.
@@ -191,6 +182,21 @@ impl<'a> Daemon<'a> {
         let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {name} in\n{body}")).parse().unwrap()
     }
+}
+
+/// Takes what a manager is told, as it comes: one that does not listen stops the
+/// daemon, since only so many messages wait.
+fn listen(manager: UnixDatagram) -> Arc<Mutex<Vec<String>>> {
+    let told = Arc::<Mutex<Vec<String>>>::default();
+    let heard = Arc::clone(&told);
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        // Nothing is what a socket says that was shut down.
+        while let Ok(length @ 1..) = manager.recv(&mut buffer) {
+            heard.lock().unwrap().push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        }
+    });
+    told
 }
 
 /// Records of a rule that the ledger says were separated and destroyed.
