@@ -14,6 +14,7 @@ pub mod heartbeat;
 pub mod hold;
 pub mod impact;
 pub mod locate;
+mod message;
 pub mod part;
 pub mod plan;
 pub mod read;

@@ -15,6 +15,7 @@ use super::{
     custody::Custody,
     destroy::{self, Destroyed},
     hold::{self, Covered},
+    message,
     plan::{self, FailedDataset},
     recover, residue,
     rulebook::Rulebook,
@@ -186,6 +187,8 @@ impl<'a> Cycle<'a> {
         let result = result.map(|flow| self.report.stopped = flow.break_value());
         let left = planned.without(&moved);
         if moved.rows > 0 {
+            let (message_id, rule, source) = (message::SEPARATED, &dataset.rule, &dataset.source);
+            tracing::info!(message_id, %rule, dataset = %dataset.table, %source, rows = moved.rows, "separated");
             self.touched.note(dataset);
             self.report.separated.push(SeparatedDataset::of(dataset, moved));
         }
@@ -205,6 +208,9 @@ impl<'a> Cycle<'a> {
             if waits || self.refused(&item.rule) || self.stops(progress).await {
                 continue;
             }
+            if item.held > 0 {
+                tracing::info!(message_id = message::HELD, rule = %item.rule, rows = item.held, "kept by a hold");
+            }
             if item.rows > 0 {
                 progress.begin(&format!("destroy {}", item.rule), item.rows);
             }
@@ -216,6 +222,9 @@ impl<'a> Cycle<'a> {
             let left = Moved { rows: item.rows.saturating_sub(destroyed.rows), ..Moved::default() };
             self.finding.absorb(destroyed.finding.clone());
             if destroyed.rows > 0 {
+                let (message_id, verdict) = (message::DESTROYED, destroyed.finding.verdict);
+                let (rule, rows, buckets) = (&item.rule, destroyed.rows, destroyed.buckets);
+                tracing::info!(message_id, %rule, rows, buckets, ?verdict, "destroyed");
                 let dataset = self.book.deployment.only_table_of(&item.rule).map(str::to_owned);
                 self.report.destroyed.push(DestroyedRule::of(&item.rule, dataset, destroyed));
             }
@@ -259,7 +268,8 @@ impl<'a> Cycle<'a> {
         match result {
             Ok(()) => Ok(()),
             Err(failure @ (Failure::Rule(_) | Failure::Unreachable(_))) => {
-                tracing::error!(%rule, dataset, reason = %failure, "rule failed; the next one goes on");
+                let message_id = message::RULE_FAILED;
+                tracing::error!(message_id, %rule, dataset, reason = %failure, "rule failed; the next one goes on");
                 let dataset = dataset.map(str::to_owned);
                 self.report.fail(FailedDataset { rule: rule.clone(), dataset, failure }, left);
                 Ok(())
@@ -277,7 +287,8 @@ impl<'a> Cycle<'a> {
         let head = custody.ledger.append(vec![self.report.finished()])?;
         custody.vault.remember_head(&head).await?;
         if self.report.verdict == Verdict::Fail {
-            tracing::error!(reasons = ?self.report.reasons, "the cycle's verdict is FAIL");
+            let message_id = message::VERDICT_FAIL;
+            tracing::error!(message_id, reasons = ?self.report.reasons, "the cycle's verdict is FAIL");
         }
         Ok(self.report)
     }

@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::daemon::{CYCLE_FINISHED, CYCLE_STARTED, EVERY_SECOND, world};
 use super::world::LATER;
 
+const SEPARATED: &str = "d429377cad5a4cf39932652f202fea93";
+const DESTROYED: &str = "8b97c183443d4f37a7f8506a0f127de2";
+
 /// As a unit's stderr, which is the journal's stream.
 const SCRIPT: &str = r#"
 set -eu
@@ -46,4 +49,15 @@ fn the_journal_has_fields_and_message_ids_and_nothing_goes_to_the_stream() {
     let separated: u64 = finished["SEPARATED"].as_str().unwrap().parse().unwrap();
     let destroyed: u64 = finished["DESTROYED"].as_str().unwrap().parse().unwrap();
     assert!(separated + destroyed > 0 && finished["RUN"].is_string(), "{finished}");
+    // What the cycle says of each rule adds up to what it says of itself.
+    let rows = |id: &str| -> u64 {
+        let of_id = entries.iter().filter(|entry| entry["MESSAGE_ID"] == id);
+        of_id.map(|entry| entry["ROWS"].as_str().unwrap().parse::<u64>().unwrap()).sum()
+    };
+    let total = |name: &str| -> u64 {
+        let cycles = entries.iter().filter(|entry| entry["MESSAGE_ID"] == CYCLE_FINISHED);
+        cycles.map(|entry| entry[name].as_str().unwrap().parse::<u64>().unwrap()).sum()
+    };
+    assert_eq!((rows(SEPARATED), rows(DESTROYED)), (total("SEPARATED"), total("DESTROYED")));
+    assert!(entries.iter().all(|entry| entry["MESSAGE_ID"] != DESTROYED || entry["RULE"].is_string()));
 }

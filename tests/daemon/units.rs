@@ -38,17 +38,43 @@ fn every_service_is_exposed_by_one_point_at_most() {
     assert!(services.len() >= 3, "{services:?}");
 }
 
+/// Ids of the messages in these sources.
+fn message_ids(root: &Path) -> Vec<String> {
+    let files = ["src/daemon/message.rs", "src/flow/message.rs"];
+    let text: String = files.iter().map(|file| std::fs::read_to_string(root.join(file)).unwrap()).collect();
+    let is_id = |text: &&str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let ids: Vec<String> = text.split('"').filter(is_id).map(str::to_owned).collect();
+    assert!(ids.len() >= 16, "{ids:?}");
+    ids
+}
+
 #[test]
 fn every_message_id_is_in_the_operators_document() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let source = std::fs::read_to_string(root.join("src/daemon/message.rs")).unwrap();
     let document = std::fs::read_to_string(root.join("docs/OPERATIONS.md")).unwrap();
-    let ids: Vec<&str> = source
-        .split('"')
-        .filter(|text| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        .collect();
-    assert!(ids.len() >= 10, "{ids:?}");
-    for id in &ids {
-        assert!(document.contains(id), "{id} is not in docs/OPERATIONS.md");
+    for id in message_ids(root) {
+        assert!(document.contains(&id), "{id} is not in docs/OPERATIONS.md");
     }
+}
+
+#[test]
+fn the_journal_takes_the_catalogue_and_explains_every_message_with_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let host = tempfile::tempdir().unwrap();
+    let folder = host.path().join("usr/lib/systemd/catalog");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(root.join("systemd/retentiond.catalog"), folder.join("retentiond.catalog")).unwrap();
+    let journalctl = |arguments: &[&str]| {
+        let output = Command::new("journalctl").arg("--root").arg(host.path()).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && said.is_empty(), "{arguments:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    journalctl(&["--update-catalog"]);
+    let listed = journalctl(&["--list-catalog"]);
+    let ids = message_ids(root);
+    for id in &ids {
+        assert!(listed.contains(id), "{id} is not explained:\n{listed}");
+    }
+    assert_eq!(listed.lines().count(), ids.len(), "each is of a message that there is:\n{listed}");
 }

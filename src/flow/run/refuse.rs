@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::{Instructions, Refusal};
+use super::{super::message, Instructions, Refusal};
 use crate::{
     domain::{
         approval::judge,
@@ -128,7 +128,8 @@ pub fn guards<V, K, L: Ledger>(
             describe(hit),
             hit.guard
         );
-        tracing::warn!(%rule, guard = %hit.guard, limit = hit.limit, value = hit.value, "guard refuses the rule");
+        let message_id = message::REFUSED;
+        tracing::warn!(message_id, %rule, guard = %hit.guard, limit = hit.limit, value = hit.value, "guard refuses the rule");
         let (rule, dataset) = (rule.clone(), book.deployment.only_table_of(rule).map(str::to_owned));
         let (rows, children) = planned(plan, &rule);
         let guard = Some(hit.guard.name().to_owned());
@@ -160,7 +161,8 @@ pub fn unapproved<V, K, L: Ledger>(
              `run --plan FILE --by NAME`",
             item.rows
         );
-        tracing::warn!(%rule, rows = item.rows, reason = %why, "the destruction waits for the officer's approval");
+        let (message_id, rows) = (message::REFUSED, item.rows);
+        tracing::warn!(message_id, %rule, rows, reason = %why, "the destruction waits for the officer's approval");
         let (guard, children) = (Some("approval".to_owned()), BTreeMap::new());
         refusals.push(Refusal { rule: Some(rule), dataset: None, rows: item.rows, children, guard, reason });
     }
