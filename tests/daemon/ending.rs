@@ -1,11 +1,11 @@
 //! Told to stop or to pause with a batch open: it is finished, no further one is
 //! begun.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use super::{
     daemon::{AFTERWARDS, Daemon, EVERY_SECOND, eventually, of_ledger, world},
-    world::World,
+    world::{LATER, World},
 };
 
 /// Whether somebody is writing to the shop, with a transaction open.
@@ -17,6 +17,13 @@ fn is_locked(world: &World) -> bool {
 
 const VISITS: u64 = 4_000;
 
+fn insert_visits(world: &World) {
+    world.sql(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1001 UNION ALL SELECT i + 1 FROM n WHERE i < 1000 + {VISITS})
+         INSERT INTO visits SELECT i, 1, 'agent/' || i, date('2020-01-01', (i % 30) || ' days') || ' 10:00:00' FROM n;"
+    ));
+}
+
 /// A daemon that is frozen in the middle of a batch, one of many: what it hears
 /// now it hears with the batch open. Also, how many visits have moved before.
 fn frozen(world: &World) -> (Daemon<'_>, u64) {
@@ -24,23 +31,25 @@ fn frozen(world: &World) -> (Daemon<'_>, u64) {
     daemon.signal("USR1");
     daemon.waits_for_phase("paused");
     let (before, _) = of_ledger(world, "visit-log");
-    world.sql(&format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1001 UNION ALL SELECT i + 1 FROM n WHERE i < 1000 + {VISITS})
-         INSERT INTO visits SELECT i, 1, 'agent/' || i, date('2020-01-01', (i % 30) || ' days') || ' 10:00:00' FROM n;"
-    ));
+    insert_visits(world);
     daemon.signal("USR2");
+    freeze(world, |name| daemon.signal(name));
+    (daemon, before)
+}
+
+/// Stops a process while it has a batch open.
+fn freeze(world: &World, signal: impl Fn(&str)) {
     eventually("an open batch", || {
         if !is_locked(world) {
             return None;
         }
-        daemon.signal("STOP");
+        signal("STOP");
         let open = is_locked(world);
         if !open {
-            daemon.signal("CONT");
+            signal("CONT");
         }
         open.then_some(())
     });
-    (daemon, before)
 }
 
 /// Visits that have moved since: whole batches, and not all of them.
@@ -93,4 +102,35 @@ fn a_daemon_that_is_told_to_stop_finishes_its_open_batch_and_begins_no_other() {
     all_move(&world);
     next.signal("TERM");
     assert_eq!(next.ends().code(), Some(0));
+}
+
+/// A cycle of a person's own with a batch open, which gets this signal then.
+fn interrupted(world: &World, signal: &str) {
+    let (before, _) = of_ledger(world, "visit-log");
+    insert_visits(world);
+    let mut command = world.command(&["run", "--now", LATER, "--format", "json"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let send = |child: &Child, name: &str| {
+        assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
+    };
+    freeze(world, |name| send(&child, name));
+    send(&child, signal);
+    send(&child, "CONT");
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let report: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert_eq!(report["stopped"], "a signal told it to stop", "{said}");
+    let moved = moved_since(world, before);
+    assert_eq!(report["separated"][0]["rows"], moved, "the report has what the ledger has");
+    assert_eq!(report["destroyed"], serde_json::json!([]), "nothing irreversible begins after the signal");
+    world.at(AFTERWARDS, &["run"]).ends_with(0);
+    all_move(world);
+}
+
+#[test]
+fn a_cycle_of_a_person_that_is_interrupted_or_terminated_finishes_its_open_batch_and_says_so() {
+    for signal in ["INT", "TERM"] {
+        interrupted(&world("cycle = \"0 0 3 1 1 *\""), signal);
+    }
 }
