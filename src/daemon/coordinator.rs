@@ -3,6 +3,7 @@
 //! the schedule, overlap (there is none), missed runs, pauses, reloads and the
 //! end.
 
+mod asked;
 mod show;
 
 use std::{
@@ -18,10 +19,10 @@ use tokio::{
 };
 
 use super::{
-    attend::{self, Watched},
+    attend::Watched,
     cycle::{Job, Outcome, Work},
     http::{self, Board, Server},
-    message, reload,
+    message,
     signals::Signals,
     state::{self, LastCycle, Owed, Phase, Published},
     systemd::{self, Watchdog},
@@ -318,56 +319,6 @@ impl Coordinator {
         }
         let wait = self.retry.map_or(RETRY_MIN, |(_, wait)| (wait * 2).min(RETRY_MAX));
         Some((now + wait, wait))
-    }
-
-    fn terminate(&mut self) {
-        self.terminating = true;
-        let status = if self.is_cycle_at_work() { "finishing the open batch" } else { "stopping" };
-        systemd::stopping(status);
-        systemd::extend();
-        tracing::info!(message_id = message::DRAINING, "{status}");
-        self.stop.send_replace(Some("the daemon was told to stop".to_owned()));
-    }
-
-    /// A bad file keeps what is in force, and says so.
-    async fn reload(&mut self) -> Result<(), CommandError> {
-        systemd::reloading();
-        match reload::load(&self.config, &self.settings) {
-            Ok(settings) => {
-                self.settings = Arc::new(settings);
-                self.shown.reload_refused = None;
-                self.take_schedule()?;
-                self.arm().await?;
-                tracing::info!(message_id = message::RELOADED, policy = %self.settings.digest, "configuration reloaded");
-            }
-            Err(error) => {
-                tracing::error!(
-                    message_id = message::RELOAD_REFUSED,
-                    "the old configuration stays in force: {}",
-                    error.message
-                );
-                self.shown.reload_refused = Some(error.message);
-            }
-        }
-        self.publish()?;
-        systemd::ready(&self.status_line());
-        Ok(())
-    }
-
-    fn is_paused(&self) -> bool {
-        self.settings.pause_file().exists()
-    }
-
-    async fn pause(&mut self) -> Result<(), CommandError> {
-        state::pause(&self.settings.pause_file())?;
-        tracing::warn!(message_id = message::PAUSED, "{}", attend::paused(&self.settings.pause_file()));
-        self.arm().await
-    }
-
-    async fn resume(&mut self) -> Result<(), CommandError> {
-        state::resume(&self.settings.pause_file())?;
-        tracing::info!(message_id = message::RESUMED, "resumed");
-        self.arm().await
     }
 
     /// Looks at what nobody sends: the pause file, and whether anything moves.
