@@ -8,6 +8,7 @@
 
 mod approve;
 mod bad_input;
+mod ci_examples;
 mod clock_and_lock;
 mod cycle;
 mod demonstration;
