@@ -108,7 +108,9 @@ impl Pace {
     #[must_use]
     pub fn after(self, limits: &Limits, rows: u64, elapsed_ms: u64, now_ms: u64) -> Self {
         let began_ms = now_ms.saturating_sub(elapsed_ms);
-        let owed_ms = (rows * 1_000).checked_div(u64::from(limits.rows_per_second)).unwrap_or(0);
+        // Rounded up: what is rounded down adds up, over small batches, to a faster rate.
+        let rate = u64::from(limits.rows_per_second);
+        let owed_ms = if rate == 0 { 0 } else { (rows * 1_000).div_ceil(rate) };
         Self {
             rows: resized(self.rows, limits.batch_rows, elapsed_ms),
             free_at_ms: self.free_at_ms.max(began_ms) + owed_ms,
@@ -202,6 +204,35 @@ mod tests {
         match step {
             Step::Go { rows_max } => rows_max,
             Step::Wait { waiting, .. } => panic!("waits: {waiting}"),
+        }
+    }
+
+    #[test]
+    fn in_any_window_no_more_rows_are_committed_than_its_seconds_and_two_more_allow() {
+        for (batch_rows, rate) in [(100, 3_000), (5_000, 700), (37, 999), (1, 1)] {
+            let limits = limits(batch_rows, rate);
+            let (mut pace, mut now_ms, mut commits) = (Pace::new(&limits), 0, Vec::new());
+            for round in 0..9_000_u64 {
+                let rows_max = loop {
+                    match pace.step(&limits, &Strain::default(), now_ms) {
+                        Step::Go { rows_max } => break u64::from(rows_max),
+                        Step::Wait { wait_ms, .. } => now_ms += wait_ms,
+                    }
+                };
+                // Quick ones, and at first now and then one that takes seconds.
+                let elapsed_ms = if round < 1_000 && round % 50 == 7 { 2_900 } else { round % 13 };
+                now_ms += elapsed_ms;
+                pace = pace.after(&limits, rows_max, elapsed_ms, now_ms);
+                commits.push((now_ms, rows_max));
+            }
+            for (first, (from_ms, _)) in commits.iter().enumerate().step_by(97) {
+                let mut rows = 0;
+                for (to_ms, more) in &commits[first..] {
+                    rows += more;
+                    let allowed_ms = to_ms - from_ms + 2_000;
+                    assert!(rows * 1_000 <= u64::from(rate) * allowed_ms, "{rows} rows in {allowed_ms} ms at {rate}");
+                }
+            }
         }
     }
 
