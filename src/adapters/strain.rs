@@ -2,17 +2,21 @@
 //! own signal, over sessions of its own that can write nothing. What cannot be
 //! asked is reported as such, and never as no strain.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::ErrorKind,
+    time::{Duration, Instant},
+};
 
 use chrono::TimeDelta;
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection, PgConnection, Row as _, ValueRef as _,
     mysql::MySqlRow, postgres::PgRow,
 };
+use tokio::net::{TcpStream, UnixStream};
 
 use super::{engine::Server, mysql, postgres};
 use crate::domain::{
-    deployment::{Engine, LoadSignal, ServerAddress},
+    deployment::{Engine, Host, LoadSignal, ServerAddress},
     pace::{LagTracker, Load, Strain},
 };
 
@@ -68,6 +72,8 @@ impl Probe {
     pub async fn read(&mut self) -> Strain {
         match self.ask().await {
             Ok(strain) => strain,
+            // The batch finds out what that means, and does not wait for ever.
+            Err(_) if self.primary.is_down().await => Strain::default(),
             Err(reason) => Strain { unknown: Some(reason), ..Strain::default() },
         }
     }
@@ -147,6 +153,22 @@ impl Asked {
         let row = self.row(sql).await?;
         let text = row.and_then(|row| row.into_iter().next().flatten());
         Ok(text.and_then(|text| text.trim().parse().ok()).unwrap_or(f64::NAN))
+    }
+
+    /// Nobody listens at its address. That is no strain: it bears nothing at all.
+    async fn is_down(&self) -> bool {
+        let address = &self.server.address;
+        let connected = match &address.host {
+            Host::Tcp { name, port } => TcpStream::connect((name.as_str(), *port)).await.map(drop),
+            Host::Socket { path, port } => {
+                let file = match address.engine {
+                    Engine::Postgres => format!("{path}/.s.PGSQL.{port}"),
+                    Engine::Mysql => path.clone(),
+                };
+                UnixStream::connect(file).await.map(drop)
+            }
+        };
+        connected.is_err_and(|error| matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound))
     }
 
     /// The first row that a query returns, as texts. Of `SHOW REPLICA STATUS` only

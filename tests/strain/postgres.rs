@@ -79,6 +79,12 @@ fn a_standby_that_stops_replaying_is_waited_for_until_it_has_caught_up() {
     assert!(read(&mut wrong).unknown.unwrap().contains("is no replica"));
     standby.stop();
     eventually("the silence", || read(&mut asked).unknown);
+
+    // A source that is gone is no strained one: its next batch says so.
+    primary.stop();
+    for probe in [&mut streaming, &mut asked] {
+        assert!(matches!(step(&read(probe)), Step::Go { .. }));
+    }
 }
 
 #[test]
