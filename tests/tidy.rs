@@ -142,3 +142,28 @@ fn nothing_is_left_unfinished_and_nothing_is_left_behind() -> Result<(), Box<dyn
     report(&complaints);
     Ok(())
 }
+
+/// What a release must not have: a way to end it from outside at a chosen point.
+#[test]
+fn failpoints_are_armed_in_builds_for_tests_only() -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let door = fs::read_to_string(root.join("adapters/failpoint.rs"))?;
+    let declared = door.matches("mod armed;").count();
+    let guarded = door.matches("#[cfg(debug_assertions)]\nmod armed;").count();
+    assert_eq!((declared, guarded), (1, 1), "the module that acts on a failpoint is in every build");
+    let calls = door.matches("armed::").count();
+    let inside = door.split("#[cfg(debug_assertions)]\npub ").skip(1);
+    let inside: usize = inside.map(|rest| rest.split("\n}\n").next().unwrap_or("").matches("armed::").count()).sum();
+    assert_eq!(calls, inside, "a function of every build acts on a failpoint");
+    let mut reading = Vec::new();
+    for path in files_below(&root)? {
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path)?;
+            if text.contains("RETENTIOND_FAILPOINT") || text.contains("failpoint::armed") {
+                reading.push(path.strip_prefix(&root)?.display().to_string());
+            }
+        }
+    }
+    assert_eq!(reading, ["adapters/failpoint/armed.rs"]);
+    Ok(())
+}

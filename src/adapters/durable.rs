@@ -21,6 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::failpoint;
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 
 /// Mode of files that are written again: the owner reads and writes.
@@ -45,7 +46,9 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let temporary = write_temporary(path, bytes, mode)?;
     temporary.flush()?;
+    failpoint::reach("file.new-flushed");
     temporary.rename_to_new(path)?;
+    failpoint::reach("file.new-named");
     sync_dir(parent(path))
 }
 
@@ -55,7 +58,10 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 pub fn place(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let temporary = write_temporary(path, bytes, mode)?;
     temporary.flush()?;
-    temporary.rename(path)
+    failpoint::reach("file.flushed");
+    temporary.rename(path)?;
+    failpoint::reach("file.named");
+    Ok(())
 }
 
 /// A file to be placed.
@@ -83,6 +89,7 @@ pub fn place_all(files: &[NewFile<'_>]) -> io::Result<()> {
         })?;
     }
     for (file, temporary) in files.iter().zip(written) {
+        failpoint::reach("file.one-of-several");
         temporary.rename(file.path)?;
     }
     Ok(())

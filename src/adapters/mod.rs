@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod durable;
 pub mod engine;
+pub mod failpoint;
 pub mod keyring;
 pub mod ledger;
 pub mod metrics;

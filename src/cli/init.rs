@@ -11,6 +11,7 @@ use crate::{
         clock::AnyClock,
         durable,
         engine::{AnyVault, Identity, Place},
+        failpoint,
         keyring::{FileKeyring, kek::Kek},
         ledger::{FileLedger, signing_key, verifier_key},
     },
@@ -54,7 +55,9 @@ pub async fn create(settings: &Settings, simulation: bool, clock: AnyClock) -> R
         }
     };
     let keyring = FileKeyring::create(&settings.keyring_dir(), origin, kek)?;
+    failpoint::reach("init.keyring");
     let signing_key = signing_key::generate(&settings.signing_key())?;
+    failpoint::reach("init.signing-key");
     let run = open::fresh_run();
     let opened =
         Event::LedgerOpened { origin: origin.clone(), simulation, version: env!("CARGO_PKG_VERSION").to_owned() };
@@ -62,9 +65,11 @@ pub async fn create(settings: &Settings, simulation: bool, clock: AnyClock) -> R
     let context = open::context(settings, &run);
     let ledger =
         FileLedger::create(&settings.ledger_dir(), origin, signing_key, context, clock, vec![opened, adopted])?;
+    failpoint::reach("init.ledger");
     let deployment = verifier_key(&settings.ledger_dir())?;
     let identity = Identity { origin, deployment: &deployment };
     let mut vault = AnyVault::create(&settings.vault_place()?, identity, simulation).await?;
+    failpoint::reach("init.vault");
     vault.remember_head(&ledger.head()).await?;
     vault.close().await?;
     tracing::info!(at = %clock.read(), "vault, keystore and ledger made");

@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{
+    failpoint,
     mysql::{MySqlScan, MySqlSource},
     postgres::{PostgresScan, PostgresSource},
     sqlite::{SqliteScan, SqliteSource},
@@ -212,15 +213,15 @@ impl Source for AnySource {
         cause: &Cause,
         limit: u32,
     ) -> Result<Option<Batch>, SourceError> {
-        each!(self, source => source.take(dataset, scope, cause, limit).await)
+        each!(self, source => failpoint::around("source.take", source.take(dataset, scope, cause, limit)).await)
     }
 
     async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {
-        each!(self, source => source.commit(receipt).await)
+        each!(self, source => failpoint::around("source.commit", source.commit(receipt)).await)
     }
 
     async fn rollback(&mut self) -> Result<(), SourceError> {
-        each!(self, source => source.rollback().await)
+        each!(self, source => failpoint::around("source.rollback", source.rollback()).await)
     }
 
     async fn presence(&mut self, record: &Restoration<'_>) -> Result<Presence, SourceError> {
@@ -228,11 +229,11 @@ impl Source for AnySource {
     }
 
     async fn put_back(&mut self, records: &[Restoration<'_>]) -> Result<(), SourceError> {
-        each!(self, source => source.put_back(records).await)
+        each!(self, source => failpoint::around("source.put_back", source.put_back(records)).await)
     }
 
     async fn wipe(&mut self, job: &WipeJob<'_>) -> Result<Wiped, SourceError> {
-        each!(self, source => source.wipe(job).await)
+        each!(self, source => failpoint::around("source.wipe", source.wipe(job)).await)
     }
 
     async fn search(&mut self, job: &SearchJob<'_>) -> Result<Search, SourceError> {
@@ -242,7 +243,7 @@ impl Source for AnySource {
 
 impl Vault for AnyVault {
     async fn store(&mut self, segments: &[Sealed], head: &Head, now: DateTime<Utc>) -> Result<(), VaultError> {
-        each!(self, vault => vault.store(segments, head, now).await)
+        each!(self, vault => failpoint::around("vault.store", vault.store(segments, head, now)).await)
     }
 
     async fn batch(&mut self, batch: &BatchId) -> Result<Vec<(i64, Sealed)>, VaultError> {
@@ -250,7 +251,7 @@ impl Vault for AnyVault {
     }
 
     async fn drop_batch(&mut self, batch: &BatchId) -> Result<(), VaultError> {
-        each!(self, vault => vault.drop_batch(batch).await)
+        each!(self, vault => failpoint::around("vault.drop_batch", vault.drop_batch(batch)).await)
     }
 
     async fn buckets(&mut self) -> Result<Vec<BucketFacts>, VaultError> {
@@ -266,7 +267,7 @@ impl Vault for AnyVault {
     }
 
     async fn erase(&mut self, gone: &KeysGone) -> Result<Erased, VaultError> {
-        each!(self, vault => vault.erase(gone).await)
+        each!(self, vault => failpoint::around("vault.erase", vault.erase(gone)).await)
     }
 
     async fn indexes(&mut self, rule: Option<&RuleId>) -> Result<Vec<IndexRow>, VaultError> {
@@ -278,7 +279,7 @@ impl Vault for AnyVault {
     }
 
     async fn replace(&mut self, changes: &[(i64, Vec<Sealed>)]) -> Result<(), VaultError> {
-        each!(self, vault => vault.replace(changes).await)
+        each!(self, vault => failpoint::around("vault.replace", vault.replace(changes)).await)
     }
 
     async fn remembered_head(&mut self) -> Result<Option<Head>, VaultError> {
@@ -286,6 +287,6 @@ impl Vault for AnyVault {
     }
 
     async fn remember_head(&mut self, head: &Head) -> Result<(), VaultError> {
-        each!(self, vault => vault.remember_head(head).await)
+        each!(self, vault => failpoint::around("vault.remember_head", vault.remember_head(head)).await)
     }
 }

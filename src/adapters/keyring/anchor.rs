@@ -26,7 +26,10 @@ use super::{
     medium::{self, Facts},
     secret::{SECRET_BYTES, Secret},
 };
-use crate::{adapters::durable, domain::verdict::Finding};
+use crate::{
+    adapters::{durable, failpoint},
+    domain::verdict::Finding,
+};
 
 const FILE_PREFIX: &str = "root.";
 const LEFTOVER_SUFFIX: &str = ".new";
@@ -100,6 +103,7 @@ impl FileAnchor {
         }
         erase_if_present(&leftover)?;
         write_exclusively(&leftover, root).map_err(at(&leftover))?;
+        failpoint::reach("anchor.written");
         // Not a link and an unlink: after a crash between them, erasing the
         // leftover name would erase the installed root.
         rename_to_new(&leftover, &path).map_err(at(&path))?;
@@ -221,7 +225,9 @@ fn read_from_device(file: &File, length: usize) -> io::Result<Vec<u8>> {
 /// Gives the blocks back, removes the name, and looks again.
 fn remove(overwritten: Overwritten) -> Result<(), AnchorError> {
     let Overwritten { path, file, length } = overwritten;
+    failpoint::reach("anchor.overwritten");
     punch_hole(&file, length).map_err(at(&path))?;
+    failpoint::reach("anchor.punched");
     durable::remove_synced(&path).map_err(at(&path))?;
     if exists(&path)? { Err(AnchorError::NotRemoved(path)) } else { Ok(()) }
 }

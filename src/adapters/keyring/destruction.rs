@@ -16,6 +16,7 @@ use super::{
     unknown, unwritten,
 };
 use crate::{
+    adapters::failpoint,
     domain::{id::BucketId, verdict::Finding},
     ports::KeyringError,
 };
@@ -71,6 +72,7 @@ impl FileKeyring {
         // files, with every victim in it (`victims` are of `self.keys`).
         self.prove_current()?;
         let attempt = self.write_next(epoch, victims).and_then(|next| {
+            failpoint::reach("keyring.next-written");
             self.compare_next(&next)?;
             self.install_next(next)
         });
@@ -107,6 +109,7 @@ impl FileKeyring {
     /// the current epoch any more.
     pub(super) fn install_next(&mut self, next: NextEpoch) -> Result<(), KeyringError> {
         self.anchor.install(next.epoch, &next.root).map_err(unwritten)?;
+        failpoint::reach("keyring.next-installed");
         let (found, _) = self.read_keystore(next.epoch).map_err(unwritten)?;
         if found != next.survivors {
             return Err(unwritten("the next keystore does not open with the installed root"));
@@ -132,9 +135,11 @@ impl FileKeyring {
             Err(KeystoreError::Io(error)) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(self.stop(error)),
         };
+        failpoint::reach("keyring.root-dies");
         // POINT OF NO RETURN. What only the old epoch could open is lost from
         // here on, on this host and in every copy.
         let finding = self.anchor.destroy(old).map_err(|error| self.stop(error))?;
+        failpoint::reach("keyring.root-dead");
         let finding = match kept {
             Some(file) => {
                 self.prove_closed(old, &file).map_err(|reason| self.stop(reason))?;
@@ -144,7 +149,9 @@ impl FileKeyring {
                 "keystore.{old} was not there any more for the test that it does not open"
             ))),
         };
+        failpoint::reach("keyring.proved-closed");
         keystore::remove(&self.dir, old).map_err(|error| self.stop(error))?;
+        failpoint::reach("keyring.old-removed");
         self.pending = None;
         Ok(finding)
     }

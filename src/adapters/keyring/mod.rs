@@ -133,6 +133,7 @@ impl FileKeyring {
         }
         let file = keystore::seal(&keys, &self.label(self.epoch), &wrapping_key).map_err(unwritten)?;
         keystore::write(&self.dir, self.epoch, &file).map_err(unwritten)?;
+        super::failpoint::reach("keyring.keys-added");
         match self.read_keystore(self.epoch) {
             Ok((found, _)) if found == keys => {
                 self.keys = keys;

@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{data_key::DataKey, kek::Kek, secret::Secret, unknown, unwritten};
 use crate::{
-    adapters::durable,
+    adapters::{durable, failpoint},
     domain::{
         hold::{Hold, Lift, Whose},
         id::{Digest, HoldId},
@@ -93,6 +93,7 @@ impl HoldRegister {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(unwritten(error)),
             }
+            failpoint::reach("register.struck");
         }
         Ok(())
     }
@@ -144,7 +145,10 @@ impl HoldRegister {
         durable::ensure_dir_private(&self.dir).map_err(unwritten)?;
         let text = serde_json::to_vec(value).map_err(unwritten)?;
         let sealed = self.key.seal(&Self::context(id, kind), &text).map_err(unwritten)?;
-        durable::write_new(&self.path(id, kind), &sealed, durable::MODE_READ_ONLY).map_err(unwritten)
+        failpoint::reach("register.sealed");
+        durable::write_new(&self.path(id, kind), &sealed, durable::MODE_READ_ONLY).map_err(unwritten)?;
+        failpoint::reach("register.written");
+        Ok(())
     }
 
     /// `None`: it was struck since the folder was read.

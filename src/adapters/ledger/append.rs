@@ -22,7 +22,10 @@ use super::{
     tiles,
 };
 use crate::{
-    adapters::durable::{self, MODE_PRIVATE, MODE_READ_ONLY, NewFile},
+    adapters::{
+        durable::{self, MODE_PRIVATE, MODE_READ_ONLY, NewFile},
+        failpoint,
+    },
     domain::{
         id::{Digest, RunId},
         ledger::{
@@ -213,11 +216,14 @@ impl<C: Clock> FileLedger<C> {
         }
         let mut bytes = lines.join(&b'\n');
         bytes.push(b'\n');
+        failpoint::reach("ledger.prepared");
         durable::append_synced(&mut self.file, &bytes).map_err(|error| format!("append to ledger.jsonl: {error}"))?;
         let before: Vec<_> = partial_ids(self.head.size).collect();
+        failpoint::reach("ledger.appended");
         let changed = self.grow(lines, &before);
         let head = head_of(self.tree.tree());
         self.sign(head, &changed)?;
+        failpoint::reach("ledger.kept");
         let current: Vec<_> = partial_ids(head.size).collect();
         let replaced = before.into_iter().filter(|id| !current.contains(id));
         for id in replaced {
@@ -253,7 +259,9 @@ impl<C: Clock> FileLedger<C> {
         let place = || {
             tiles.iter().try_for_each(|tile| tiles::make_room(&self.folder, &tile.id))?;
             durable::place_all(&files)?;
+            failpoint::reach("ledger.placed");
             durable::sync_dir(&self.folder.root)?;
+            failpoint::reach("ledger.signed");
             // After the checkpoint itself: one that is kept and newer than it
             // means that somebody put an old checkpoint back. If the power takes
             // this name, the next start gives it again.

@@ -1,0 +1,63 @@
+//! What a failpoint does in a build for tests. `RETENTIOND_FAILPOINT` names the
+//! n-th arrival at a point: `kill:NAME#N` ends the process there with SIGKILL,
+//! `stop:NAME#N` halts it with SIGSTOP until it is told to go on.
+//! `RETENTIOND_FAILPOINTS_SEEN=FILE` writes down every arrival.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    fs::OpenOptions,
+    io::Write as _,
+    path::PathBuf,
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
+use rustix::process::{Signal, getpid, kill_process};
+
+static ARRIVALS: Mutex<BTreeMap<String, u32>> = Mutex::new(BTreeMap::new());
+static ORDER: LazyLock<Option<Order>> =
+    LazyLock::new(|| env::var("RETENTIOND_FAILPOINT").ok().as_deref().and_then(Order::read));
+static SEEN: LazyLock<Option<PathBuf>> = LazyLock::new(|| env::var_os("RETENTIOND_FAILPOINTS_SEEN").map(PathBuf::from));
+
+struct Order {
+    signal: Signal,
+    point: String,
+    arrival: u32,
+}
+
+impl Order {
+    fn read(text: &str) -> Option<Self> {
+        let (action, at) = text.split_once(':')?;
+        let (point, arrival) = at.rsplit_once('#')?;
+        let signal = match action {
+            "kill" => Signal::KILL,
+            "stop" => Signal::STOP,
+            _ => return None,
+        };
+        Some(Self { signal, point: point.to_owned(), arrival: arrival.parse().ok()? })
+    }
+}
+
+pub(super) fn reach(point: &str, side: &str) {
+    if ORDER.is_none() && SEEN.is_none() {
+        return;
+    }
+    let name = format!("{point}{side}");
+    if let Some(path) = &*SEEN {
+        // A point that could not be written down is one that the test misses.
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        file.and_then(|mut file| writeln!(file, "{name}")).ok();
+    }
+    let mut arrivals = ARRIVALS.lock().unwrap_or_else(PoisonError::into_inner);
+    let arrival = arrivals.entry(name.clone()).or_default();
+    *arrival += 1;
+    if let Some(order) = ORDER.as_ref().filter(|order| order.point == name && order.arrival == *arrival) {
+        // Nothing is flushed, dropped or rolled back.
+        kill_process(getpid(), order.signal).ok();
+        if order.signal == Signal::KILL {
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
