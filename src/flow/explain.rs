@@ -101,8 +101,11 @@ pub async fn sealed<V: Vault, K: Keyring>(
         // One that is gone since the indexes were read cannot be meant.
         let Some(segment) = vault.segment(row.id).await? else { continue };
         let opened = seal::open(keyring, &segment)?;
+        if opened.header.dataset != asked.dataset {
+            continue;
+        }
         let numbers = locate::exactly(book, &opened, &numbers, Locator::Key, asked.key.as_bytes())?;
-        if numbers.is_empty() || opened.header.dataset != asked.dataset {
+        if numbers.is_empty() {
             continue;
         }
         let Some(facts) = buckets.iter().find(|facts| facts.bucket == row.bucket) else { continue };
