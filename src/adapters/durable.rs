@@ -21,8 +21,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::failpoint;
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+
+use super::failpoint;
 
 /// Mode of files that are written again: the owner reads and writes.
 pub const MODE_PRIVATE: u32 = 0o600;

@@ -155,20 +155,25 @@ impl Asked {
         Ok(text.and_then(|text| text.trim().parse().ok()).unwrap_or(f64::NAN))
     }
 
-    /// Nobody listens at its address. That is no strain: it bears nothing at all.
+    /// Nobody listens at its address. That is no strain: it bears nothing at all. One
+    /// that does not answer in time is not known to be down.
     async fn is_down(&self) -> bool {
         let address = &self.server.address;
-        let connected = match &address.host {
-            Host::Tcp { name, port } => TcpStream::connect((name.as_str(), *port)).await.map(drop),
-            Host::Socket { path, port } => {
-                let file = match address.engine {
-                    Engine::Postgres => format!("{path}/.s.PGSQL.{port}"),
-                    Engine::Mysql => path.clone(),
-                };
-                UnixStream::connect(file).await.map(drop)
+        let connecting = async {
+            match &address.host {
+                Host::Tcp { name, port } => TcpStream::connect((name.as_str(), *port)).await.map(drop),
+                Host::Socket { path, port } => {
+                    let file = match address.engine {
+                        Engine::Postgres => format!("{path}/.s.PGSQL.{port}"),
+                        Engine::Mysql => path.clone(),
+                    };
+                    UnixStream::connect(file).await.map(drop)
+                }
             }
         };
-        connected.is_err_and(|error| matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound))
+        let refused =
+            |error: std::io::Error| matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound);
+        tokio::time::timeout(ANSWER_TIME_MAX, connecting).await.is_ok_and(|connected| connected.is_err_and(refused))
     }
 
     /// The first row that a query returns, as texts. Of `SHOW REPLICA STATUS` only

@@ -1,5 +1,5 @@
-//! Killed at every failpoint, wherever it is reached: at the first and at the
-//! last arrival.
+//! Killed at every failpoint that a life gets to, in each of its steps: at the first
+//! and at the last arrival.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

@@ -165,7 +165,9 @@ impl<'s> Life<'s> {
         let arguments = [arguments, &["--now", now]].concat();
         match (faults.get(step), points) {
             (Some(fault), _) => {
-                self.killed += u32::from(self.world.suffer(&arguments, fault));
+                let killed = self.world.suffer(&arguments, fault);
+                assert!(killed || !matches!(fault, Fault::At(_, 1)), "{step} never came to {fault:?}");
+                self.killed += u32::from(killed);
                 self.settle(now);
             }
             (None, Some(points)) => drop(points.insert(step, self.world.points_of(&arguments))),

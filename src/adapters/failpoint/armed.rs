@@ -1,7 +1,8 @@
 //! What a failpoint does in a build for tests. `RETENTIOND_FAILPOINT` names the
 //! n-th arrival at a point: `kill:NAME#N` ends the process there with SIGKILL,
 //! `stop:NAME#N` halts it with SIGSTOP until it is told to go on.
-//! `RETENTIOND_FAILPOINTS_SEEN=FILE` writes down every arrival.
+//! `RETENTIOND_FAILPOINTS_SEEN=FILE` writes down every arrival. What cannot be done
+//! as it was asked aborts the process: a test would pass without its fault.
 
 use std::{
     collections::BTreeMap,
@@ -9,6 +10,7 @@ use std::{
     fs::OpenOptions,
     io::Write as _,
     path::PathBuf,
+    process::abort,
     sync::{LazyLock, Mutex, PoisonError},
 };
 
@@ -16,7 +18,7 @@ use rustix::process::{Signal, getpid, kill_process};
 
 static ARRIVALS: Mutex<BTreeMap<String, u32>> = Mutex::new(BTreeMap::new());
 static ORDER: LazyLock<Option<Order>> =
-    LazyLock::new(|| env::var("RETENTIOND_FAILPOINT").ok().as_deref().and_then(Order::read));
+    LazyLock::new(|| env::var("RETENTIOND_FAILPOINT").ok().map(|text| Order::read(&text).unwrap_or_else(|| abort())));
 static SEEN: LazyLock<Option<PathBuf>> = LazyLock::new(|| env::var_os("RETENTIOND_FAILPOINTS_SEEN").map(PathBuf::from));
 
 struct Order {
@@ -44,16 +46,20 @@ pub(super) fn reach(point: &str, side: &str) {
     }
     let name = format!("{point}{side}");
     if let Some(path) = &*SEEN {
-        // A point that could not be written down is one that the test misses.
+        // A point that could not be written down is one that the test would miss.
         let file = OpenOptions::new().create(true).append(true).open(path);
-        file.and_then(|mut file| writeln!(file, "{name}")).ok();
+        if file.and_then(|mut file| writeln!(file, "{name}")).is_err() {
+            abort();
+        }
     }
     let mut arrivals = ARRIVALS.lock().unwrap_or_else(PoisonError::into_inner);
     let arrival = arrivals.entry(name.clone()).or_default();
     *arrival += 1;
     if let Some(order) = ORDER.as_ref().filter(|order| order.point == name && order.arrival == *arrival) {
         // Nothing is flushed, dropped or rolled back.
-        kill_process(getpid(), order.signal).ok();
+        if kill_process(getpid(), order.signal).is_err() {
+            abort();
+        }
         if order.signal == Signal::KILL {
             loop {
                 std::thread::park();
