@@ -14,6 +14,7 @@ mod blackouts;
 mod failpoints;
 mod life;
 mod moments;
+mod reading;
 #[path = "../servers/mod.rs"]
 mod servers;
 mod store;

@@ -152,15 +152,7 @@ impl<'s> World<'s> {
                 child.kill().unwrap();
                 child.wait().unwrap()
             }
-            Fault::OutageAt(side, point) => {
-                let mut child = command.env("RETENTIOND_FAILPOINT", format!("stop:{point}#1")).spawn().unwrap();
-                let id = Pid::from_child(&child);
-                let (_, halted) = waitpid(Some(id), WaitOptions::UNTRACED).unwrap().unwrap();
-                assert!(halted.stopped(), "{arguments:?} never came to {point}: {halted:?}");
-                self.outage(*side);
-                kill_process(id, Signal::CONT).unwrap();
-                child.wait().unwrap()
-            }
+            Fault::OutageAt(side, point) => Self::halted(command, point, || self.outage(*side)).status,
             Fault::OutageAfter(side, time) => {
                 let mut child = command.spawn().unwrap();
                 std::thread::sleep(*time);
@@ -170,6 +162,18 @@ impl<'s> World<'s> {
         };
         assert!(status.signal().is_none_or(|signal| signal == 9), "{arguments:?}, {fault:?}: {status}");
         status.signal().is_some()
+    }
+
+    /// Does something while a command is halted at a point, and lets it go on.
+    #[track_caller]
+    pub fn halted(mut command: Command, point: &str, meanwhile: impl FnOnce()) -> Output {
+        let child = command.env("RETENTIOND_FAILPOINT", format!("stop:{point}#1")).spawn().unwrap();
+        let id = Pid::from_child(&child);
+        let (_, halted) = waitpid(Some(id), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(halted.stopped(), "{command:?} never came to {point}: {halted:?}");
+        meanwhile();
+        kill_process(id, Signal::CONT).unwrap();
+        child.wait_with_output().unwrap()
     }
 
     fn outage(&self, side: Side) {

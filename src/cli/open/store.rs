@@ -11,6 +11,7 @@ use crate::{
     adapters::{
         clock::AnyClock,
         engine::{AnyVault, Identity},
+        failpoint,
         keyring::FileKeyring,
         ledger::{self, FileLedger, LedgerView},
     },
@@ -33,7 +34,9 @@ pub struct Reading {
     pub vault: Option<AnyVault>,
 }
 
-/// Opens ledger and vault read-only, where there are any.
+/// Opens ledger and vault read-only, where there are any. Another command may write
+/// meanwhile: the ledger first, and its head to the vault after. So the vault is
+/// asked first: a ledger that is read after it cannot be shorter than it remembers.
 pub async fn reading(settings: &Settings) -> Result<Reading, CommandError> {
     let parts = Parts::of(settings).await?;
     if !parts.any() {
@@ -41,12 +44,14 @@ pub async fn reading(settings: &Settings) -> Result<Reading, CommandError> {
     }
     parts.complete(settings)?;
     let folder = settings.ledger_dir();
-    let ledger = ledger::open_read_only(&folder, |_| {})?;
     let origin = &settings.deployment.ledger_origin;
     let deployment = ledger::verifier_key(&folder)?;
     let identity = Identity { origin, deployment: &deployment };
     let mut vault = AnyVault::open_read_only(&settings.vault_place()?, identity).await?;
-    same_past(&folder, ledger.head, vault.remembered_head().await?)?;
+    let remembered = vault.remembered_head().await?;
+    failpoint::reach("reading.between");
+    let ledger = ledger::open_read_only(&folder, |_| {})?;
+    same_past(&folder, ledger.head, remembered)?;
     Ok(Reading { ledger: Some(ledger), vault: Some(vault) })
 }
 
