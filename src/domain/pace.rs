@@ -193,7 +193,13 @@ mod tests {
 
     fn limits(batch_rows: u32, rows_per_second: u32) -> Limits {
         let span = |seconds| TimeSpan(TimeDelta::seconds(seconds));
-        Limits { batch_rows, rows_per_second, replica_lag_max: span(5), lock_timeout: span(2) }
+        Limits {
+            batch_rows,
+            rows_per_second,
+            replica_lag_max: span(5),
+            lock_timeout: span(2),
+            statement_timeout: span(0),
+        }
     }
 
     fn lagging(seconds: i64) -> Strain {

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use retentiond::{
-    adapters::sqlite::{SqliteScan, SqliteSource},
+    adapters::{
+        engine::Patience,
+        sqlite::{SqliteScan, SqliteSource},
+    },
     ports::{Scan, Source},
 };
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -12,6 +15,7 @@ use tempfile::TempDir;
 
 /// How long a lock of the application is waited for.
 pub const WAIT: Duration = Duration::from_millis(300);
+pub const PATIENCE: Patience = Patience { lock: WAIT, statement: Duration::ZERO };
 
 /// A database of one engine that nothing else uses.
 ///

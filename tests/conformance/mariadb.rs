@@ -10,7 +10,7 @@ use retentiond::{
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySqlConnection, Row as _};
 
 use super::{
-    engine::{Application, Database, WAIT},
+    engine::{Application, Database, PATIENCE},
     servers,
 };
 
@@ -64,11 +64,11 @@ impl Database for MariaDb {
     }
 
     async fn source(&self) -> MySqlSource {
-        MySqlSource::open("shop".into(), &self.server(), WAIT).await.unwrap()
+        MySqlSource::open("shop".into(), &self.server(), PATIENCE).await.unwrap()
     }
 
     async fn scan(&self) -> MySqlScan {
-        MySqlScan::open("shop".into(), &self.server(), WAIT).await.unwrap()
+        MySqlScan::open("shop".into(), &self.server(), PATIENCE).await.unwrap()
     }
 
     async fn run(&self, sql: &str) {

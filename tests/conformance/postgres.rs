@@ -11,7 +11,7 @@ use retentiond::{
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::{
-    engine::{Application, Database, WAIT},
+    engine::{Application, Database, PATIENCE},
     servers,
 };
 
@@ -56,11 +56,11 @@ impl Database for Postgres {
     }
 
     async fn source(&self) -> PostgresSource {
-        PostgresSource::open("shop".into(), &self.server(), WAIT).await.unwrap()
+        PostgresSource::open("shop".into(), &self.server(), PATIENCE).await.unwrap()
     }
 
     async fn scan(&self) -> PostgresScan {
-        PostgresScan::open("shop".into(), &self.server(), WAIT).await.unwrap()
+        PostgresScan::open("shop".into(), &self.server(), PATIENCE).await.unwrap()
     }
 
     async fn run(&self, sql: &str) {

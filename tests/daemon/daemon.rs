@@ -94,12 +94,17 @@ impl<'a> Daemon<'a> {
     }
 
     pub fn launch(world: &'a World, now: &str) -> Self {
+        Self::launch_with(world, now, &[])
+    }
+
+    pub fn launch_with(world: &'a World, now: &str, environment: &[(&str, &str)]) -> Self {
         let socket = world.path("notify.sock");
         fs::remove_file(&socket).ok();
         let manager = UnixDatagram::bind(&socket).unwrap();
         let told = listen(manager.try_clone().unwrap());
         let mut command = world.command(&["daemon", "--now", now]);
         command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "4000000").env_remove("JOURNAL_STREAM");
+        command.envs(environment.iter().copied());
         command.stdout(Stdio::null()).stderr(File::create(world.path("log.json")).unwrap());
         let child = command.spawn().unwrap();
         Self { world, child, manager, told }

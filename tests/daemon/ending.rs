@@ -4,7 +4,7 @@
 use std::process::{Child, Command, Stdio};
 
 use super::{
-    daemon::{AFTERWARDS, Daemon, EVERY_SECOND, eventually, of_ledger, world},
+    daemon::{AFTERWARDS, Daemon, EVERY_SECOND, deployment, eventually, of_ledger, world},
     world::{LATER, World},
 };
 
@@ -102,6 +102,29 @@ fn a_daemon_that_is_told_to_stop_finishes_its_open_batch_and_begins_no_other() {
     all_move(&world);
     next.signal("TERM");
     assert_eq!(next.ends().code(), Some(0));
+}
+
+#[test]
+fn a_defect_in_a_cycle_ends_the_daemon_with_70_and_the_next_start_recovers() {
+    let world = world("cycle = \"0 0 3 1 1 *\"");
+    insert_visits(&world);
+    world.write("retentiond.toml", &deployment(EVERY_SECOND));
+    let defect = [("RETENTIOND_FAILPOINT", "panic:source.commit after#2")];
+    let mut daemon = Daemon::launch_with(&world, LATER, &defect);
+    assert_eq!(daemon.ends().code(), Some(70), "{}", daemon.log_text());
+    let text = daemon.log_text();
+    for said in ["a defect at source.commit after", "please report it", "hint: the next start recovers"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let open = world.at(AFTERWARDS, &["status", "--format", "json"]).ends_with(0).json()["open"].clone();
+    assert_eq!(open["separations"], 1, "{open}");
+
+    let mut next = Daemon::start_at(&world, AFTERWARDS);
+    all_move(&world);
+    next.signal("TERM");
+    assert_eq!(next.ends().code(), Some(0));
+    let open = world.run(&["status", "--format", "json"]).ends_with(0).json()["open"].clone();
+    assert_eq!((&open["separations"], &open["destructions"]), (&0.into(), &0.into()), "{open}");
 }
 
 /// A cycle of a person's own with a batch open, which gets this signal then.

@@ -1,10 +1,13 @@
 //! What happens when the application or the server is in the way: nothing is
 //! lost, nothing is guessed, and the rest goes on.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use retentiond::{
-    adapters::mysql::{MySqlScan, MySqlSource},
+    adapters::{
+        engine::Patience,
+        mysql::{MySqlScan, MySqlSource},
+    },
     domain::deployment::{Dataset, Edge},
     ports::{Presence, Restoration, Scan as _, Source as _, SourceError},
 };
@@ -41,13 +44,28 @@ async fn a_record_of_which_the_application_has_locked_a_row_is_left_out_and_come
         let start = Instant::now();
         let first = moved(&database, &with_child(), 10).await;
         assert_eq!((first.counts(), first.keys().len()), (vec![2, 2], 2), "{locked}");
-        assert!(start.elapsed() < WAIT, "nothing waited for the lock");
+        assert!(start.elapsed() < WAIT.lock, "nothing waited for the lock");
         assert_eq!(database.query("SELECT t.id, c.id FROM t JOIN c ON t_id = t.id"), "2\t2");
         drop(lock);
         while database.query("SELECT id FROM t FOR UPDATE").is_empty() {}
         assert_eq!(moved(&database, &with_child(), 10).await.counts(), [1, 1]);
         assert_eq!(database.query("SELECT * FROM t, c"), "");
     }
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_broken_off_and_nothing_of_the_batch_is_gone() {
+    let database = database(ROWS);
+    let before = database.query("SELECT * FROM t");
+    let hasty = Patience { statement: Duration::from_millis(500), ..WAIT };
+    let mut source = MySqlSource::open("shop".into(), &server(&database), hasty).await.unwrap();
+    let slow = Dataset { condition: Some("SLEEP(0.4) = 0".to_owned()), ..dataset("t", &["id"]) };
+    let error = take(&mut source, &slow, 10).await.unwrap_err().to_string();
+    assert!(error.contains("max_statement_time") && error.contains("limits.statement_timeout"), "{error}");
+    assert_eq!(database.query("SELECT * FROM t"), before);
+    // Each statement has its time anew, and the session goes on.
+    assert_eq!(take(&mut source, &with_child(), 10).await.unwrap().unwrap().records.len(), 3);
+    source.commit(receipt()).await.unwrap();
 }
 
 #[tokio::test]

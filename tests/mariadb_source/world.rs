@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use retentiond::{
     adapters::{
-        engine::Server,
+        engine::{Patience, Server},
         mysql::{MySqlScan, MySqlSource},
     },
     domain::{
@@ -20,8 +20,7 @@ use crate::{
     servers::{self, Database},
 };
 
-/// How long a lock of the application is waited for.
-pub const WAIT: Duration = Duration::from_secs(1);
+pub const WAIT: Patience = Patience { lock: Duration::from_secs(1), statement: Duration::ZERO };
 
 pub fn event() -> EventName {
     EventName::from("recorded")

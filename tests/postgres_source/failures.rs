@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use retentiond::{
+    adapters::{engine::Patience, postgres::PostgresSource},
     domain::{deployment::Edge, id::EventName, selection::Cause},
     ports::{Presence, Restoration, Source, SourceError},
 };
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::{
-    fixture::{Database, child, dataset, move_all, receipt, scope, there_and_back},
+    fixture::{Database, WAIT, child, dataset, move_all, receipt, scope, there_and_back},
     servers::{Engine, Server},
 };
 
@@ -60,6 +61,30 @@ async fn a_lock_on_the_whole_table_fails_the_batch_after_the_lock_timeout() {
     assert!(matches!(error, SourceError::RolledBack { .. }) && error.to_string().contains("lock"), "{error}");
     application.execute("ROLLBACK").await.unwrap();
     assert_eq!(move_all(&mut source, &lined, &scope(&recorded(), &[], &[]), 5).await.counts(), [10, 20]);
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_broken_off_and_nothing_of_the_batch_is_gone() {
+    let database = Database::new(TEN);
+    database.raw.run(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.2); RETURN OLD; END';
+         CREATE TRIGGER slow BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION slow()",
+    );
+    let before = database.dump("t");
+    let mut whole = dataset("t", &["id"]);
+    whole.children = vec![child("line", "t", &[("t_id", "id")], Edge::Own)];
+    let hasty = Patience { statement: Duration::from_millis(500), ..WAIT };
+    let mut source = PostgresSource::open("shop".into(), &database.server(), hasty).await.unwrap();
+    let event = recorded();
+    let scope = scope(&event, &[], &[]);
+    let error = source.take(&whole, &scope, &Cause::Due, 5).await.unwrap_err();
+    for said in ["statement timeout", "limits.statement_timeout"] {
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    assert_eq!(database.dump("t"), before);
+    // Each statement has its time anew, and the session goes on.
+    assert_eq!(source.take(&whole, &scope, &Cause::Due, 1).await.unwrap().unwrap().records.len(), 1);
+    source.commit(receipt()).await.unwrap();
 }
 
 #[tokio::test]
@@ -135,8 +160,7 @@ async fn a_server_that_crashes_under_a_batch_has_the_rows_when_it_is_back() {
 async fn a_second_mover_of_one_source_is_refused() {
     let database = Database::new(TEN);
     let _first = database.source().await;
-    let wait = Duration::from_millis(100);
-    let error = retentiond::adapters::postgres::PostgresSource::open("shop".into(), &database.server(), wait).await;
+    let error = PostgresSource::open("shop".into(), &database.server(), WAIT).await;
     assert!(error.unwrap_err().to_string().contains("another retentiond"));
     database.scan().await;
 }

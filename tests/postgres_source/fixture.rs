@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use retentiond::{
     adapters::{
-        engine::Server,
+        engine::{Patience, Server},
         postgres::{PostgresScan, PostgresSource},
     },
     domain::{
@@ -23,7 +23,7 @@ use retentiond::{
 
 use crate::servers;
 
-pub const WAIT: Duration = Duration::from_millis(300);
+pub const WAIT: Patience = Patience { lock: Duration::from_millis(300), statement: Duration::ZERO };
 
 /// A database with what a test puts into it.
 pub struct Database<'s> {

@@ -4,7 +4,10 @@
 use std::{fs, time::Duration};
 
 use retentiond::{
-    adapters::{engine::Server as Address, mysql::MySqlSource},
+    adapters::{
+        engine::{Patience, Server as Address},
+        mysql::MySqlSource,
+    },
     domain::{
         deployment::{Engine as Kind, ServerAddress, WipeLevel},
         verdict::Verdict,
@@ -28,6 +31,9 @@ const DECLARED: [&str; 4] = [
     "longtext character set utf8mb4 collate utf8mb4_general_ci",
 ];
 
+/// Less than a rewrite takes: none of its statements may be broken off.
+const WAIT: Patience = Patience { lock: Duration::from_secs(2), statement: Duration::from_millis(50) };
+
 fn filled(server: &Server) -> Database<'_> {
     let database = server.database();
     database.run(&format!("{SCHEMA} {} ANALYZE TABLE people PERSISTENT FOR ALL;", inserts()));
@@ -38,7 +44,7 @@ async fn source(database: &Database<'_>) -> MySqlSource {
     let url = database.url();
     let address = ServerAddress::parse(Kind::Mysql, url.split_once("://").unwrap().1).unwrap();
     let server = Address { address, root_certificate: None, password: None };
-    MySqlSource::open("shop".into(), &server, Duration::from_secs(2)).await.unwrap()
+    MySqlSource::open("shop".into(), &server, WAIT).await.unwrap()
 }
 
 #[tokio::test]

@@ -80,15 +80,28 @@ pub struct Identity<'a> {
     pub deployment: &'a str,
 }
 
+/// How long a source may keep us waiting.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For a lock of the application.
+    pub lock: Duration,
+    /// For the end of one statement, those of a wipe apart: the server breaks it
+    /// off then. Zero: no limit. SQLite has no server that could.
+    pub statement: Duration,
+}
+
+/// For whoever reads that a statement was broken off.
+pub(in crate::adapters) const STATEMENT_TIMEOUT_HINT: &str =
+    "; hint: make the indexes that `check` names, or raise limits.statement_timeout";
+
 impl AnyScan {
-    /// Opens a source without the means to write to it. `lock_timeout` is how
-    /// long a lock of the application is waited for.
-    pub async fn open(name: SourceName, place: &Place, lock_timeout: Duration) -> Result<Self, SourceError> {
+    /// Opens a source without the means to write to it.
+    pub async fn open(name: SourceName, place: &Place, patience: Patience) -> Result<Self, SourceError> {
         match place {
-            Place::File(path) => Ok(Self::Sqlite(SqliteScan::open(name, path, lock_timeout).await?)),
+            Place::File(path) => Ok(Self::Sqlite(SqliteScan::open(name, path, patience.lock).await?)),
             Place::Server(server) => Ok(match server.address.engine {
-                Engine::Postgres => Self::Postgres(PostgresScan::open(name, server, lock_timeout).await?),
-                Engine::Mysql => Self::MySql(MySqlScan::open(name, server, lock_timeout).await?),
+                Engine::Postgres => Self::Postgres(PostgresScan::open(name, server, patience).await?),
+                Engine::Mysql => Self::MySql(MySqlScan::open(name, server, patience).await?),
             }),
         }
     }
@@ -96,12 +109,12 @@ impl AnyScan {
 
 impl AnySource {
     /// Opens a source for a cycle.
-    pub async fn open(name: SourceName, place: &Place, lock_timeout: Duration) -> Result<Self, SourceError> {
+    pub async fn open(name: SourceName, place: &Place, patience: Patience) -> Result<Self, SourceError> {
         match place {
-            Place::File(path) => Ok(Self::Sqlite(SqliteSource::open(name, path, lock_timeout).await?)),
+            Place::File(path) => Ok(Self::Sqlite(SqliteSource::open(name, path, patience.lock).await?)),
             Place::Server(server) => Ok(match server.address.engine {
-                Engine::Postgres => Self::Postgres(PostgresSource::open(name, server, lock_timeout).await?),
-                Engine::Mysql => Self::MySql(MySqlSource::open(name, server, lock_timeout).await?),
+                Engine::Postgres => Self::Postgres(PostgresSource::open(name, server, patience).await?),
+                Engine::Mysql => Self::MySql(MySqlSource::open(name, server, patience).await?),
             }),
         }
     }

@@ -1,6 +1,7 @@
 //! What a failpoint does in a build for tests. `RETENTIOND_FAILPOINT` names the
 //! n-th arrival at a point: `kill:NAME#N` ends the process there with SIGKILL,
-//! `stop:NAME#N` halts it with SIGSTOP until it is told to go on.
+//! `stop:NAME#N` halts it with SIGSTOP until it is told to go on, and
+//! `panic:NAME#N` is a defect of the thread that gets there.
 //! `RETENTIOND_FAILPOINTS_SEEN=FILE` writes down every arrival. What cannot be done
 //! as it was asked aborts the process: a test would pass without its fault.
 
@@ -21,8 +22,14 @@ static ORDER: LazyLock<Option<Order>> =
     LazyLock::new(|| env::var("RETENTIOND_FAILPOINT").ok().map(|text| Order::read(&text).unwrap_or_else(|| abort())));
 static SEEN: LazyLock<Option<PathBuf>> = LazyLock::new(|| env::var_os("RETENTIOND_FAILPOINTS_SEEN").map(PathBuf::from));
 
+#[derive(PartialEq)]
+enum Action {
+    Signal(Signal),
+    Panic,
+}
+
 struct Order {
-    signal: Signal,
+    action: Action,
     point: String,
     arrival: u32,
 }
@@ -31,12 +38,13 @@ impl Order {
     fn read(text: &str) -> Option<Self> {
         let (action, at) = text.split_once(':')?;
         let (point, arrival) = at.rsplit_once('#')?;
-        let signal = match action {
-            "kill" => Signal::KILL,
-            "stop" => Signal::STOP,
+        let action = match action {
+            "kill" => Action::Signal(Signal::KILL),
+            "stop" => Action::Signal(Signal::STOP),
+            "panic" => Action::Panic,
             _ => return None,
         };
-        Some(Self { signal, point: point.to_owned(), arrival: arrival.parse().ok()? })
+        Some(Self { action, point: point.to_owned(), arrival: arrival.parse().ok()? })
     }
 }
 
@@ -56,11 +64,20 @@ pub(super) fn reach(point: &str, side: &str) {
     let arrival = arrivals.entry(name.clone()).or_default();
     *arrival += 1;
     if let Some(order) = ORDER.as_ref().filter(|order| order.point == name && order.arrival == *arrival) {
+        drop(arrivals);
+        order.action.carry_out(&name);
+    }
+}
+
+impl Action {
+    #[expect(clippy::panic, reason = "a test asks for it")]
+    fn carry_out(&self, point: &str) {
+        let Self::Signal(signal) = self else { panic!("a defect at {point}, as asked") };
         // Nothing is flushed, dropped or rolled back.
-        if kill_process(getpid(), order.signal).is_err() {
+        if kill_process(getpid(), *signal).is_err() {
             abort();
         }
-        if order.signal == Signal::KILL {
+        if *signal == Signal::KILL {
             loop {
                 std::thread::park();
             }

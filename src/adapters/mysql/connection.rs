@@ -21,7 +21,10 @@ use super::{
     failure, value,
 };
 use crate::{
-    adapters::{engine::Server, sql::Sql},
+    adapters::{
+        engine::{Patience, Server},
+        sql::Sql,
+    },
     domain::{deployment::Host, id::SourceName},
     ports::SourceError,
 };
@@ -46,10 +49,9 @@ const PINNED: &str = "SET NAMES utf8mb4; SET SESSION character_set_results = NUL
      net_read_timeout = 600, net_write_timeout = 600";
 
 /// Lists of keys stay lists; expressions of our own mean what they say.
-const PINNED_MARIADB: &str = "SET SESSION default_regex_flags = '', max_statement_time = 0, \
+const PINNED_MARIADB: &str = "SET SESSION default_regex_flags = '', \
      in_predicate_conversion_threshold = 0, check_constraint_checks = 1";
-const PINNED_MYSQL: &str =
-    "SET SESSION max_execution_time = 0, range_optimizer_max_mem_size = 0, information_schema_stats_expiry = 0";
+const PINNED_MYSQL: &str = "SET SESSION range_optimizer_max_mem_size = 0, information_schema_stats_expiry = 0";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
@@ -91,7 +93,7 @@ pub(super) struct Link {
     pub(super) name: SourceName,
     server: Server,
     access: Access,
-    lock_timeout: Duration,
+    patience: Patience,
     /// `None` after anything but an answer of the server.
     connection: Option<MySqlConnection>,
     /// Engine and version, as the server says them.
@@ -113,14 +115,14 @@ impl Link {
     pub(super) async fn open(
         name: SourceName,
         server: &Server,
-        lock_timeout: Duration,
+        patience: Patience,
         access: Access,
     ) -> Result<Self, SourceError> {
         let mut link = Self {
             name,
             server: server.clone(),
             access,
-            lock_timeout,
+            patience,
             connection: None,
             version: String::new(),
             packet_bytes_max: 0,
@@ -157,7 +159,7 @@ impl Link {
         let row = self.one("SELECT version(), @@max_allowed_packet").await.map_err(failure::engine)?;
         self.version = value::text(&row, 0)?;
         self.packet_bytes_max = usize::try_from(value::number(&row, 1)?).unwrap_or(0);
-        let maria = self.version.contains("MariaDB");
+        let maria = self.is_maria();
         let (least, what) = if maria { (MARIADB_MIN, "MariaDB") } else { (MYSQL_MIN, "MySQL") };
         if version_number(&self.version).is_none_or(|found| found < least) {
             return Err(SourceError::Engine {
@@ -169,15 +171,45 @@ impl Link {
         }
         self.command(if maria { PINNED_MARIADB } else { PINNED_MYSQL }).await.map_err(failure::engine)?;
         // The server counts in whole seconds, and 0 may mean not at all.
-        let seconds = self.lock_timeout.as_secs_f64().ceil().max(1.0);
+        let seconds = self.patience.lock.as_secs_f64().ceil().max(1.0);
         let locks = format!("SET SESSION innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}");
         self.command(&locks).await.map_err(failure::engine)?;
+        self.limit_statements(self.patience.statement).await?;
         let isolation = match self.access {
             Access::Read => "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
             // Locks rows, not the gaps between them.
             Access::Write => "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
         };
         self.command(isolation).await.map_err(failure::engine)
+    }
+
+    /// Sets how long a statement may take; zero: no limit. MySQL knows one for
+    /// reading only.
+    async fn limit_statements(&mut self, time: Duration) -> Result<(), SourceError> {
+        let limit = if self.is_maria() {
+            format!("SET SESSION max_statement_time = {}", time.as_secs_f64())
+        } else {
+            format!("SET SESSION max_execution_time = {}", time.as_millis())
+        };
+        self.command(&limit).await.map_err(failure::engine)
+    }
+
+    /// Does what may take as long as it takes.
+    pub(super) async fn unhurried<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T, SourceError>,
+    ) -> Result<T, SourceError> {
+        self.limit_statements(Duration::ZERO).await?;
+        let done = work(self).await;
+        // Without a connection the next one has the limit anyhow.
+        if self.connection.is_some() {
+            self.limit_statements(self.patience.statement).await?;
+        }
+        done
+    }
+
+    pub(super) fn is_maria(&self) -> bool {
+        self.version.contains("MariaDB")
     }
 
     /// Takes the connection for one statement.

@@ -4,17 +4,19 @@
 
 use sqlx::mysql::MySqlDatabaseError;
 
-use crate::ports::SourceError;
+use crate::{adapters::engine::STATEMENT_TIMEOUT_HINT, ports::SourceError};
 
 const LOCK_TIMEOUT: u16 = 1205;
 const DEADLOCK: u16 = 1213;
+/// MariaDB's and MySQL's.
+const TOOK_TOO_LONG: [u16; 2] = [1969, 3024];
 const DUPLICATE: [u16; 3] = [1022, 1062, 1586];
 const FOREIGN_KEY: [u16; 4] = [1216, 1217, 1451, 1452];
 
 /// Messages that name users, databases, tables, columns, keys and settings only.
-const HARMLESS: [u16; 24] = [
+const HARMLESS: [u16; 26] = [
     1040, 1044, 1045, 1046, 1049, 1053, 1129, 1130, 1142, 1143, 1146, 1203, 1205, 1213, 1217, 1227, 1290, 1370, 1451,
-    1452, 1665, 1698, 1792, 1927,
+    1452, 1665, 1698, 1792, 1927, 1969, 3024,
 ];
 
 /// A condition's own mistakes: unknown columns, syntax, functions.
@@ -68,6 +70,12 @@ pub(super) fn describe(error: &sqlx::Error) -> String {
 }
 
 pub(super) fn engine(error: sqlx::Error) -> SourceError {
-    let hint = if is_locked(&error) { "; hint: the application holds the lock: try again when it is idle" } else { "" };
+    let hint = if is_locked(&error) {
+        "; hint: the application holds the lock: try again when it is idle"
+    } else if number(&error).is_some_and(|number| TOOK_TOO_LONG.contains(&number)) {
+        STATEMENT_TIMEOUT_HINT
+    } else {
+        ""
+    };
     SourceError::Engine { reason: format!("{}{hint}", describe(&error)) }
 }

@@ -24,10 +24,8 @@ mod tests;
 mod value;
 mod wipe;
 
-use std::time::Duration;
-
 use crate::{
-    adapters::engine::Server,
+    adapters::engine::{Patience, Server},
     domain::{census::Census, deployment::Dataset, explain::RecordFacts, id::SourceName, selection::Scope},
     ports::{Scan, SchemaFinding, SourceError},
 };
@@ -43,10 +41,9 @@ pub struct MySqlScan {
 }
 
 impl MySqlScan {
-    /// Opens a session that refuses to write. `lock_timeout` is how long a lock
-    /// of the application is waited for.
-    pub async fn open(name: SourceName, server: &Server, lock_timeout: Duration) -> Result<Self, SourceError> {
-        Ok(Self { link: Link::open(name, server, lock_timeout, Access::Read).await? })
+    /// Opens a session that refuses to write.
+    pub async fn open(name: SourceName, server: &Server, patience: Patience) -> Result<Self, SourceError> {
+        Ok(Self { link: Link::open(name, server, patience, Access::Read).await? })
     }
 }
 

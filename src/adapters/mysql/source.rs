@@ -6,7 +6,6 @@
 //! been told to commit: then nobody knows, and the error says no more than that.
 
 use chrono::{DateTime, Utc};
-use std::time::Duration;
 
 use super::{
     connection::{Access, Link},
@@ -15,7 +14,7 @@ use super::{
     wipe,
 };
 use crate::{
-    adapters::engine::Server,
+    adapters::engine::{Patience, Server},
     domain::{
         census::Census,
         deployment::Dataset,
@@ -55,10 +54,9 @@ enum Transaction {
 }
 
 impl MySqlSource {
-    /// Connects for reading and writing. `lock_timeout` is how long a lock of the
-    /// application is waited for.
-    pub async fn open(name: SourceName, server: &Server, lock_timeout: Duration) -> Result<Self, SourceError> {
-        let link = Link::open(name, server, lock_timeout, Access::Write).await?;
+    /// Connects for reading and writing.
+    pub async fn open(name: SourceName, server: &Server, patience: Patience) -> Result<Self, SourceError> {
+        let link = Link::open(name, server, patience, Access::Write).await?;
         Ok(Self { link, transaction: Transaction::None, positions: Positions::new() })
     }
 
@@ -223,7 +221,7 @@ impl Source for MySqlSource {
 
     async fn wipe(&mut self, job: &WipeJob<'_>) -> Result<Wiped, SourceError> {
         self.idle().await?;
-        wipe::wipe(&mut self.link, job).await
+        self.link.unhurried(async |link| wipe::wipe(link, job).await).await
     }
 
     async fn search(&mut self, job: &SearchJob<'_>) -> Result<Search, SourceError> {

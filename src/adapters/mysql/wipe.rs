@@ -44,7 +44,7 @@ pub(super) async fn wipe(link: &mut Link, job: &WipeJob<'_>) -> Result<Wiped, So
     }
     let bytes = recipe.tables(job.tables).await?;
     match job.level {
-        WipeLevel::Rewrite if recipe.link.version.contains("MariaDB") => recipe.logs(job.tables).await?,
+        WipeLevel::Rewrite if recipe.link.is_maria() => recipe.logs(job.tables).await?,
         WipeLevel::Rewrite => recipe.finding.absorb(Finding::unknown(
             "the redo log, undo and doublewrite pages keep old pages: no recipe is known for MySQL",
         )),

@@ -12,6 +12,8 @@ pub(in crate::adapters) enum Meaning {
     Lost,
     /// A lock was waited for in vain, or a deadlock was broken.
     Locked,
+    /// The server broke the statement off: it took too long, or somebody asked.
+    Cancelled,
     NoRoom,
     ForeignKey,
     Duplicate,
@@ -36,6 +38,7 @@ pub(in crate::adapters) fn meaning(error: &sqlx::Error) -> Meaning {
     };
     match server.code() {
         "55P03" | "40P01" => Meaning::Locked,
+        "57014" => Meaning::Cancelled,
         "40001" => Meaning::Conflict,
         "53100" | "53200" => Meaning::NoRoom,
         "23503" | "23001" => Meaning::ForeignKey,

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     adapters::{
-        engine::Server,
+        engine::{Patience, STATEMENT_TIMEOUT_HINT, Server},
         sql::{Misfit, Session, Sql, Table, parenthesised},
     },
     domain::{id::SourceName, record::Cell},
@@ -38,7 +38,7 @@ pub(super) struct Link {
     pub(super) name: SourceName,
     server: Server,
     access: Access,
-    lock_timeout: Duration,
+    patience: Patience,
     session: Option<PgConnection>,
     catalogue: Option<Arc<Catalogue>>,
 }
@@ -53,11 +53,11 @@ impl Link {
     pub(super) async fn open(
         name: SourceName,
         server: &Server,
-        lock_timeout: Duration,
+        patience: Patience,
         access: Access,
     ) -> Result<Self, SourceError> {
         let server = server.clone();
-        let mut link = Self { name, server, access, lock_timeout, session: None, catalogue: None };
+        let mut link = Self { name, server, access, patience, session: None, catalogue: None };
         link.connect().await?;
         Ok(link)
     }
@@ -68,7 +68,7 @@ impl Link {
             return Ok(());
         }
         let purpose = format!("retentiond {}", self.name);
-        let opened = session::open(&self.server, &purpose, self.lock_timeout).await;
+        let opened = session::open(&self.server, &purpose, self.patience).await;
         let mut opened = opened.map_err(|error| match error {
             NoSession::Unreachable(reason) => SourceError::Unreachable { source_name: self.name.to_string(), reason },
             NoSession::Unfit(reason) => SourceError::Engine { reason },
@@ -91,7 +91,7 @@ impl Link {
             "SET lock_timeout = {}; SELECT pg_advisory_lock(1920233078, hashtext({})); SET lock_timeout = {}",
             PATIENCE.as_millis(),
             super::dialect::literal(self.name.as_str()),
-            session::millis(self.lock_timeout),
+            session::millis(self.patience.lock),
         );
         let waited = opened.execute(AssertSqlSafe(waiting)).await;
         waited.map(|_| ()).map_err(|error| match failure::meaning(&error) {
@@ -112,6 +112,7 @@ impl Link {
             Meaning::Locked => SourceError::Engine {
                 reason: format!("{reason}; hint: the application holds the lock: try again when it is idle"),
             },
+            Meaning::Cancelled => SourceError::Engine { reason: format!("{reason}{STATEMENT_TIMEOUT_HINT}") },
             Meaning::NoPrivilege => {
                 let hint = format!("`retentiond grants --source {}` prints what its roles need", self.name);
                 SourceError::Engine { reason: format!("{reason}; hint: {hint}") }
@@ -149,6 +150,20 @@ impl Link {
             self.session = Some(session);
         }
         outcome
+    }
+
+    /// Runs `work`, which may take as long as it takes.
+    pub(super) async fn unhurried<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        self.command(&session::statement_timeout(Duration::ZERO)).await?;
+        let done = self.with(work).await;
+        // Without a session the next one has the limit anyhow.
+        if self.is_connected() {
+            self.command(&session::statement_timeout(self.patience.statement)).await?;
+        }
+        done
     }
 
     /// Runs statements that have neither values nor an answer.

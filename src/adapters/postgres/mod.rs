@@ -25,13 +25,11 @@ mod take;
 mod value;
 pub mod wipe;
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 
 use crate::{
     adapters::{
-        engine::Server,
+        engine::{Patience, Server},
         sql::{self, Misfit, Session, Sql},
     },
     domain::{
@@ -51,10 +49,9 @@ pub struct PostgresScan {
 }
 
 impl PostgresScan {
-    /// Opens a database without the means to write to it. `lock_timeout` is how
-    /// long a lock of the application is waited for.
-    pub async fn open(name: SourceName, server: &Server, lock_timeout: Duration) -> Result<Self, SourceError> {
-        Ok(Self { link: Link::open(name, server, lock_timeout, Access::Read).await? })
+    /// Opens a database without the means to write to it.
+    pub async fn open(name: SourceName, server: &Server, patience: Patience) -> Result<Self, SourceError> {
+        Ok(Self { link: Link::open(name, server, patience, Access::Read).await? })
     }
 }
 

@@ -11,7 +11,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 
-use crate::{adapters::engine::Server, domain::deployment::Host};
+use crate::{
+    adapters::engine::{Patience, Server},
+    domain::deployment::Host,
+};
 
 /// How long a server may take to answer.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
@@ -26,8 +29,8 @@ const PINNED: &str = "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, MDY'; 
     SET TimeZone = 'UTC'; SET extra_float_digits = 3; SET bytea_output = 'hex'; SET xmloption = 'content'; \
     SET standard_conforming_strings = on; SET array_nulls = on; SET lc_monetary = 'C'; \
     SET row_security = off; SET synchronous_commit = on; \
-    SET jit = off; SET statement_timeout = 0; \
-    SET idle_in_transaction_session_timeout = 0; SET client_min_messages = error; SET lock_timeout = ";
+    SET jit = off; \
+    SET idle_in_transaction_session_timeout = 0; SET client_min_messages = error";
 
 /// Why there is no session.
 #[derive(Debug)]
@@ -42,10 +45,10 @@ pub(in crate::adapters) enum NoSession {
 pub(in crate::adapters) async fn open(
     server: &Server,
     purpose: &str,
-    lock_timeout: Duration,
+    patience: Patience,
 ) -> Result<PgConnection, NoSession> {
     let unreachable = |reason: String| NoSession::Unreachable(format!("{reason}; {}", server.hint()));
-    let opening = tokio::time::timeout(CONNECT_TIME_MAX, connect(server, purpose, lock_timeout));
+    let opening = tokio::time::timeout(CONNECT_TIME_MAX, connect(server, purpose, patience));
     match opening.await {
         Ok(Ok(session)) => Ok(session),
         Ok(Err(Refusal::Version(number))) => Err(NoSession::Unfit(format!(
@@ -73,13 +76,15 @@ impl From<sqlx::Error> for Refusal {
     }
 }
 
-async fn connect(server: &Server, purpose: &str, lock_timeout: Duration) -> Result<PgConnection, Refusal> {
+async fn connect(server: &Server, purpose: &str, patience: Patience) -> Result<PgConnection, Refusal> {
     let mut session = options(server, purpose).connect().await?;
     let version = session.server_version_num().unwrap_or_default();
     if version < VERSION_MIN {
         return Err(Refusal::Version(version));
     }
-    session.execute(AssertSqlSafe(format!("{PINNED}{}", millis(lock_timeout)))).await?;
+    let lock = millis(patience.lock);
+    let pinned = format!("{PINNED}; SET lock_timeout = {lock}; {}", statement_timeout(patience.statement));
+    session.execute(AssertSqlSafe(pinned)).await?;
     // Only a superuser may set it, and under another value no key is checked.
     let keys_checked = sqlx::query_scalar("SELECT current_setting('session_replication_role') = 'origin'");
     if keys_checked.fetch_one(&mut session).await? { Ok(session) } else { Err(Refusal::KeysUnchecked) }
@@ -88,6 +93,12 @@ async fn connect(server: &Server, purpose: &str, lock_timeout: Duration) -> Resu
 /// As the server counts time; 0 would wait for ever.
 pub(in crate::adapters) fn millis(time: Duration) -> u128 {
     time.as_millis().clamp(1, i32::MAX as u128)
+}
+
+/// Sets how long a statement may take; zero: no limit.
+pub(in crate::adapters) fn statement_timeout(time: Duration) -> String {
+    let millis = if time.is_zero() { 0 } else { millis(time) };
+    format!("SET statement_timeout = {millis}")
 }
 
 /// How a server is reached; the settings of the session are made by whoever opens it.

@@ -18,7 +18,7 @@ use super::{
     wipe,
 };
 use crate::{
-    adapters::engine::Server,
+    adapters::engine::{Patience, Server},
     domain::{
         census::Census,
         deployment::Dataset,
@@ -67,10 +67,9 @@ const BETWEEN_QUESTIONS: Duration = Duration::from_millis(250);
 
 impl PostgresSource {
     /// Opens a database for reading and writing, as the only retentiond that
-    /// moves this source's records. `lock_timeout` is how long a lock of the
-    /// application is waited for.
-    pub async fn open(name: SourceName, server: &Server, lock_timeout: Duration) -> Result<Self, SourceError> {
-        let link = Link::open(name, server, lock_timeout, Access::Write).await?;
+    /// moves this source's records.
+    pub async fn open(name: SourceName, server: &Server, patience: Patience) -> Result<Self, SourceError> {
+        let link = Link::open(name, server, patience, Access::Write).await?;
         Ok(Self { link, transaction: Transaction::None, positions: Positions::new() })
     }
 
@@ -272,10 +271,9 @@ impl Source for PostgresSource {
         }
     }
 
-    /// Rewriting a PostgreSQL table is not in this version yet.
     async fn wipe(&mut self, job: &WipeJob<'_>) -> Result<Wiped, SourceError> {
         self.idle().await?;
-        let wiped = self.link.with(async |session| wipe::wipe(session, job).await).await;
+        let wiped = self.link.unhurried(async |session| wipe::wipe(session, job).await).await;
         wiped.map_err(|error| self.link.failed(&error))
     }
 

@@ -15,7 +15,7 @@ use super::{args::Cli, error::CommandError, exit::Exit, instant, output};
 use crate::{
     adapters::{
         clock::{AnyClock, FixedClock, SystemClock},
-        engine::{AnyScan, AnySource, Place},
+        engine::{AnyScan, AnySource, Patience, Place},
         keyring::kek::{Kek, KekError},
         ledger::Context,
         strain::Probe,
@@ -23,6 +23,7 @@ use crate::{
     domain::{
         deployment::Secret,
         id::{RuleId, RunId, SourceName},
+        period::TimeSpan,
     },
     flow::sources::Sources,
     ports::Clock,
@@ -123,10 +124,12 @@ pub fn fresh_run() -> RunId {
     RunId(Uuid::now_v7().to_string())
 }
 
-/// How long a source may keep a cycle waiting for its lock. The file was checked
-/// to hold no negative span.
-fn lock_timeout(settings: &Settings) -> Duration {
-    settings.deployment.limits.lock_timeout.0.to_std().unwrap_or(Duration::ZERO)
+/// How long a source may keep a cycle waiting. The file was checked to hold no
+/// negative span.
+fn patience(settings: &Settings) -> Patience {
+    let time = |span: TimeSpan| span.0.to_std().unwrap_or(Duration::ZERO);
+    let limits = &settings.deployment.limits;
+    Patience { lock: time(limits.lock_timeout), statement: time(limits.statement_timeout) }
 }
 
 /// Opens every source so that it cannot be written. One that does not answer
@@ -135,7 +138,7 @@ pub async fn scans(settings: &Settings) -> Result<Sources<AnyScan>, CommandError
     let mut sources = Sources::default();
     for source in &settings.deployment.sources {
         let place = settings.source_place(source)?;
-        sources.add(source.name.clone(), AnyScan::open(source.name.clone(), &place, lock_timeout(settings)).await);
+        sources.add(source.name.clone(), AnyScan::open(source.name.clone(), &place, patience(settings)).await);
     }
     Ok(sources)
 }
@@ -145,7 +148,7 @@ pub async fn sources(settings: &Settings) -> Result<Sources<AnySource>, CommandE
     let mut sources = Sources::default();
     for source in &settings.deployment.sources {
         let place = settings.source_place(source)?;
-        sources.add(source.name.clone(), AnySource::open(source.name.clone(), &place, lock_timeout(settings)).await);
+        sources.add(source.name.clone(), AnySource::open(source.name.clone(), &place, patience(settings)).await);
     }
     Ok(sources)
 }

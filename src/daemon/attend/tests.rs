@@ -7,7 +7,13 @@ use crate::{adapters::clock::FixedClock, domain::deployment::Limits, domain::per
 
 fn attendant(folder: &std::path::Path, rows_per_second: u32) -> (Attendant, watch::Sender<Option<String>>) {
     let span = |seconds| TimeSpan(chrono::TimeDelta::seconds(seconds));
-    let limits = Limits { batch_rows: 50, rows_per_second, replica_lag_max: span(5), lock_timeout: span(2) };
+    let limits = Limits {
+        batch_rows: 50,
+        rows_per_second,
+        replica_lag_max: span(5),
+        lock_timeout: span(2),
+        statement_timeout: span(0),
+    };
     let clock = AnyClock::Fixed(FixedClock("2026-11-22T03:00:00Z".parse().unwrap()));
     let (sender, stop) = watch::channel(None);
     (Attendant::with(limits, folder.join("pause"), clock, stop, Arc::default()), sender)

@@ -126,6 +126,8 @@ pub struct Limits {
     pub rows_per_second: u32,
     pub replica_lag_max: TimeSpan,
     pub lock_timeout: TimeSpan,
+    /// Zero: no limit.
+    pub statement_timeout: TimeSpan,
 }
 
 #[derive(Debug, Clone)]

@@ -58,8 +58,8 @@ fn what_may_be_left_out_has_the_documented_default() {
         let (limits, guards) = (&deployment.limits, &deployment.guards);
         assert_eq!((limits.batch_rows, limits.rows_per_second), (5_000, 0));
         assert_eq!(
-            (limits.replica_lag_max.to_string(), limits.lock_timeout.to_string()),
-            ("5 seconds".into(), "2 seconds".into())
+            [limits.replica_lag_max, limits.lock_timeout, limits.statement_timeout].map(|span| span.to_string()),
+            ["5 seconds", "2 seconds", "15 minutes"]
         );
         assert_eq!((guards.rows_max, guards.table_share_max_ppm, guards.median_factor), (1_000_000, 200_000, 10));
         assert_eq!(

@@ -19,7 +19,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 use super::contents::{self, META_HEAD};
 use crate::{
     adapters::{
-        engine::Server,
+        engine::{Patience, Server},
         postgres::{
             failure::{self, Meaning},
             session::{self, NoSession},
@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// How long another writer, or an old session of ours, is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Patience = Patience { lock: Duration::from_secs(5), statement: Duration::ZERO };
 
 /// A vault in a PostgreSQL database.
 #[derive(Debug)]
@@ -311,7 +311,7 @@ async fn keep_head(session: &mut PgConnection, head: &Head) -> Result<(), VaultE
 /// The writer's lock was not to be had.
 fn locked(error: sqlx::Error) -> VaultError {
     if failure::meaning(&error) == Meaning::Locked {
-        let reason = format!("its lock was not free within {} s; hint: wait for it", PATIENCE.as_secs());
+        let reason = format!("its lock was not free within {} s; hint: wait for it", PATIENCE.lock.as_secs());
         return VaultError::Locked { reason };
     }
     from_postgres(error)
@@ -328,6 +328,8 @@ fn from_postgres(error: sqlx::Error) -> VaultError {
         Meaning::NoPrivilege => VaultError::Engine {
             reason: format!("{reason}; hint: `retentiond grants` prints what the vault's role needs"),
         },
-        Meaning::Locked | Meaning::ForeignKey | Meaning::Conflict | Meaning::Other => VaultError::Engine { reason },
+        Meaning::Locked | Meaning::Cancelled | Meaning::ForeignKey | Meaning::Conflict | Meaning::Other => {
+            VaultError::Engine { reason }
+        }
     }
 }

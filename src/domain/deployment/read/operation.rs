@@ -31,6 +31,7 @@ impl Default for Limits {
             rows_per_second: 0,
             replica_lag_max: TimeSpan(TimeDelta::seconds(5)),
             lock_timeout: TimeSpan(TimeDelta::seconds(2)),
+            statement_timeout: TimeSpan(TimeDelta::minutes(15)),
         }
     }
 }
@@ -149,12 +150,14 @@ pub fn limits(root: &mut Table<'_>) -> Option<Limits> {
         optional(table.take("rows_per_second"), default.rows_per_second, |value| value.whole(0..=RATE_MAX));
     let replica_lag_max = optional(table.take("replica_lag_max"), default.replica_lag_max, Value::time_span);
     let lock_timeout = optional(table.take("lock_timeout"), default.lock_timeout, Value::time_span);
+    let statement_timeout = optional(table.take("statement_timeout"), default.statement_timeout, Value::time_span);
     table.finish();
     Some(Limits {
         batch_rows: batch_rows?,
         rows_per_second: rows_per_second?,
         replica_lag_max: replica_lag_max?,
         lock_timeout: lock_timeout?,
+        statement_timeout: statement_timeout?,
     })
 }
 
