@@ -131,7 +131,7 @@ fn stays(item: &Separation) -> Vec<String> {
     });
     let sooner = item.sooner.iter().map(|(table, rows)| {
         let rows = output::plural(*rows, "row");
-        format!("{rule}: {rows} of {table} go with {dataset}, although another rule has them too and keeps them longer")
+        format!("{rule}: {rows} of {table} leave with {dataset}, and the vault keeps them for another rule, longer")
     });
     unlinked.chain(shared).chain(sooner).chain(outlived).collect()
 }

@@ -22,8 +22,8 @@ pub struct Census {
     /// Rows that those point at and that stay, since something that stays points
     /// at them too, by table.
     pub shared: BTreeMap<String, u64>,
-    /// Rows that go with those that move although a rule that they are records of
-    /// keeps them longer, by table: an `own` edge that a person has to look at.
+    /// Rows that leave just before those that move, since a rule that they are
+    /// records of keeps them longer, by table.
     pub sooner: BTreeMap<String, u64>,
     /// Roots that would move and that another dataset keeps longer.
     pub outlived: u64,

@@ -66,7 +66,7 @@ pub struct Separation {
     /// Rows that `rows` point at and that stay: something else points at them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub shared: BTreeMap<String, u64>,
-    /// Rows that go with `rows` although another rule has them and keeps them longer.
+    /// Rows that leave with `rows` as records of another rule, which keeps them longer.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub sooner: BTreeMap<String, u64>,
     /// Rows that another rule has too and keeps longer: they move by that one.
@@ -379,8 +379,13 @@ fn goes_before(first: &Dataset, second: &Dataset) -> bool {
     let same_source = first.source == second.source && !std::ptr::eq(first, second);
     let through =
         first.events.values().any(|place| matches!(place, EventPlace::Through { table, .. } if *table == second.table));
-    // A row that moves by itself takes its link along: it goes before it is cut.
-    let before = |edge: Edge| matches!(edge, Edge::Wait | Edge::Unlink);
+    // A row that moves by itself takes its link along: it goes before it is cut,
+    // and before what it belongs to.
+    let before = |edge: Edge| match edge {
+        Edge::Wait | Edge::Unlink => true,
+        Edge::Own => first.table != second.table,
+        Edge::Reference => false,
+    };
     let linked = second.children.iter().any(|child| before(child.edge) && child.table == first.table);
     same_source && (through || linked)
 }

@@ -1,6 +1,6 @@
 //! Which records of a dataset a cycle moves: bounds in time, and the cause.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,13 @@ pub enum Cause {
     Due,
     /// An event of `separate_on` has happened.
     Event(EventName),
+    /// What it belongs to leaves, by a rule that keeps for a shorter time.
+    WithParent,
 }
+
+/// How far ahead a date may lie and still be one: what leaves before its parent
+/// is then kept by it. Behind that are placeholders such as the year 9999.
+const AHEAD_MAX: TimeDelta = TimeDelta::days(366);
 
 /// The instants that decide, taken once per plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +42,15 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// The last instant at which the event of what moves for this cause may lie.
+    #[must_use]
+    pub fn latest(&self, cause: &Cause) -> DateTime<Utc> {
+        match cause {
+            Cause::Due | Cause::Event(_) => self.now,
+            Cause::WithParent => self.now + AHEAD_MAX,
+        }
+    }
+
     #[must_use]
     pub fn of(calendar: &Calendar<'_>, rule: &Rule, not_before: NaiveDate, now: DateTime<Utc>) -> Self {
         Self {
@@ -100,7 +115,7 @@ pub fn assign(
     if at < bounds.not_before {
         return refuse("its event is absurdly old");
     }
-    if at > bounds.now {
+    if at > bounds.latest(cause) {
         return refuse("its event lies in the future");
     }
     if *cause == Cause::Due && at >= bounds.due_before {

@@ -197,7 +197,7 @@ impl Part {
         let own = |event: &EventName| matches!(dataset.events.get(event), Some(EventPlace::Own(_)));
         let blank = match &header.cause {
             Cause::Event(event) if blank && own(event) => vec![event.clone()],
-            Cause::Event(_) | Cause::Due => Vec::new(),
+            Cause::Event(_) | Cause::Due | Cause::WithParent => Vec::new(),
         };
         Ok(Restoration { dataset, tables: &header.tables, rows, blank })
     }

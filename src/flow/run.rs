@@ -8,6 +8,8 @@
 mod refuse;
 mod report;
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -30,7 +32,7 @@ use crate::{
         guard::Guard,
         id::RuleId,
         ledger::event::Event,
-        plan::Plan,
+        plan::{Plan, Separation},
         verdict::{Finding, Verdict},
     },
     ports::{Clock, Failure, Keyring, Ledger, Pace, Progress, Source, Turn, Vault},
@@ -147,18 +149,37 @@ impl<'a> Cycle<'a> {
         let book = self.book;
         let ordered = book.datasets_in_order().map_err(|error| Failure::StateUnknown(error.to_string()))?;
         for dataset in ordered {
-            let Some(planned) = self.planned(dataset) else { continue };
-            let rows = planned.rows;
-            if rows == 0 || self.refused(&dataset.rule) || self.report.stopped.is_some() {
+            let planned = self.planned(dataset).unwrap_or_default();
+            let (rows_max, ahead_max, idle) = (planned.rows, self.ahead(dataset), self.idle());
+            if rows_max + ahead_max == 0 || self.is_out(&dataset.rule) || self.report.stopped.is_some() {
                 continue;
             }
-            progress.begin(&format!("separate {}", dataset.table), rows);
-            let job = separate::Job { book, dataset, at: self.at, rows_max: rows };
+            progress.begin(&format!("separate {}", dataset.table), rows_max);
+            let job = separate::Job { book, dataset, at: self.at, rows_max, ahead_max, idle: &idle };
             let result = self.separate_dataset(&job, planned, sources, custody, clock, progress).await;
             progress.end();
             result?;
         }
         Ok(())
+    }
+
+    /// Nothing of the rule moves any more.
+    fn is_out(&self, rule: &RuleId) -> bool {
+        self.refused(rule) || self.report.failed.iter().any(|failed| &failed.rule == rule)
+    }
+
+    /// Rules by which nothing is due in this cycle, also those not asked for.
+    fn idle(&self) -> BTreeSet<RuleId> {
+        let asked = |rule: &RuleId| self.plan.rule.as_ref().is_none_or(|only| only == rule);
+        let idle = |rule: &&RuleId| !asked(rule) || self.is_out(rule);
+        self.book.policy.rules.iter().map(|rule| &rule.id).filter(idle).cloned().collect()
+    }
+
+    /// At most so many records of a dataset belong to what the plan moves by
+    /// other rules, and move before it.
+    fn ahead(&self, dataset: &Dataset) -> u64 {
+        let beside = |item: &&Separation| item.source == dataset.source && !self.refused(&item.rule);
+        self.plan.separations().filter(beside).flat_map(|item| item.sooner.values()).sum()
     }
 
     /// What the plan moves from a dataset; `None` if it was not planned.

@@ -21,7 +21,7 @@ use crate::{
     domain::{
         deployment::Dataset,
         hold::Held,
-        id::{BatchId, BucketId, Digest},
+        id::{BatchId, BucketId, Digest, RuleId},
         ledger::event::{Event, SeparateIntent, SeparateResult},
         seal::{CopyDiffers, SealReceipt},
         segment::Sealed,
@@ -58,6 +58,10 @@ pub struct Job<'a> {
     /// Rows that were planned. What is added to the source meanwhile waits for
     /// the next plan.
     pub rows_max: u64,
+    /// As many more as belong to records that leave before them.
+    pub ahead_max: u64,
+    /// Rules by which nothing is due in this cycle.
+    pub idle: &'a BTreeSet<RuleId>,
 }
 
 /// Moves everything of the job's dataset that may move. `moved` grows with every
@@ -79,15 +83,22 @@ where
 {
     let rule = job.book.rule(&job.dataset.rule)?;
     let events = rule.separate_on.iter().cloned().map(Cause::Event);
-    for cause in events.chain([Cause::Due]) {
-        while let Some(limit) = batch_limit(job, moved.rows) {
+    for cause in events.chain([Cause::Due, Cause::WithParent]) {
+        let mut left = match cause {
+            Cause::WithParent => job.ahead_max,
+            Cause::Due | Cause::Event(_) => job.rows_max.saturating_sub(moved.rows),
+        };
+        while let Some(limit) = batch_limit(job, left) {
             let limit = match progress.turn(Some(&job.dataset.source)).await {
                 Turn::Go { rows_max } => limit.min(rows_max),
                 Turn::Stop(reason) => return Ok(ControlFlow::Break(reason)),
             };
             // A hold that was placed since the last batch takes effect with this one.
             let held = job.book.held(&hold::in_force(custody)?);
-            let scopes = job.book.scopes(job.at, &held)?;
+            let mut scopes = job.book.scopes(job.at, &held)?;
+            for (_, scope) in scopes.iter_mut().filter(|(dataset, _)| job.idle.contains(&dataset.rule)) {
+                *scope = scope.idle();
+            }
             let scope = with_others(job.dataset, &scopes)?;
             let Some(batch) = source.take(job.dataset, &scope, &cause, limit).await? else { break };
             let last = batch.last;
@@ -95,6 +106,7 @@ where
             let terms = Terms { cause: &cause, bounds: scope.bounds, held: scope.held };
             let children = move_batch(job, source, custody, clock, &terms, batch).await?;
             moved.rows += rows;
+            left = left.saturating_sub(rows);
             for (table, rows) in children {
                 *moved.children.entry(table).or_default() += rows;
             }
@@ -109,8 +121,8 @@ where
 }
 
 /// Rows of the next batch; `None` when all that was planned has moved.
-fn batch_limit(job: &Job<'_>, moved: u64) -> Option<u32> {
-    let left = u32::try_from(job.rows_max.saturating_sub(moved)).unwrap_or(u32::MAX);
+fn batch_limit(job: &Job<'_>, left: u64) -> Option<u32> {
+    let left = u32::try_from(left).unwrap_or(u32::MAX);
     (left > 0).then(|| left.min(job.book.deployment.limits.batch_rows))
 }
 

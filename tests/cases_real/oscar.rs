@@ -133,7 +133,7 @@ fn answers(world: &World, date: &str, members_waiting: u64) -> BTreeMap<Line, u6
     ] {
         answer(rule, "due", table, count(separation(&all["items"], table)));
     }
-    // What a member takes along before its own rule lets it go, the plan says.
+    // What leaves with a member and is kept for its own rule, the plan says.
     let sooner = rows(separation(&all["items"], "auth_user"), "sooner", "analytics_userproductview");
     assert_eq!(sooner, if date == DATES[0] { 661 } else { 517 }, "views of due members, younger than three years");
     answers
@@ -253,6 +253,9 @@ async fn what_is_due_leaves_and_nothing_else_and_is_destroyed() {
     let database = world.path("oscar.sqlite3");
     let fresh = world.path("fresh.sqlite3");
     fs::copy(&database, &fresh).unwrap();
+    let plan = world.plan(&now, &[]);
+    let ahead = plan["items"].as_array().unwrap().iter().filter_map(|item| item["sooner"].as_object());
+    let ahead: u64 = ahead.flat_map(|tables| tables.values()).map(|rows| rows.as_u64().unwrap()).sum();
     let report = world.reviewed_run(&now);
     assert_eq!(report["failed"], Value::Array(Vec::new()), "{report}");
     assert_eq!(report["refused"], Value::Array(Vec::new()), "{report}");
@@ -281,7 +284,9 @@ async fn what_is_due_leaves_and_nothing_else_and_is_destroyed() {
     for rule in rules {
         let due = planned["items"].as_array().unwrap().iter();
         let due = due.filter(|item| item["action"] == "destroy").cloned().collect();
-        let separated = of_rule(&report["separated"], rule);
+        // Younger visits of members who left are kept for three years.
+        let young = if rule == "visit" { ahead } else { 0 };
+        let separated = of_rule(&report["separated"], rule) - young;
         assert_eq!(of_rule(&Value::Array(due), rule), separated, "all of {rule} is due in the vault, at {date}");
     }
     let second = world.reviewed_run(&later);
@@ -290,13 +295,13 @@ async fn what_is_due_leaves_and_nothing_else_and_is_destroyed() {
     assert_eq!((&verified["verdict"], &verified["problems"]), (&"undecided".into(), &Value::Array(Vec::new())));
     // What comes into a bucket makes all of it cool off again; everything else is gone.
     // The second cycle began at midnight in Seoul, which is the day before in UTC.
-    let stale = "SELECT count(*) FROM (SELECT max(sealed_at) AS newest FROM segment GROUP BY bucket_rule, bucket_date) \
-         WHERE newest < '2026-11-02'";
+    let stale = "SELECT count(*) FROM (SELECT bucket_rule, bucket_date, max(sealed_at) AS newest FROM segment GROUP BY bucket_rule, bucket_date) \
+         WHERE newest < '2026-11-02' AND NOT (bucket_rule LIKE 'visit%' AND bucket_date > '2023-11-01')";
     assert_eq!(number(&world.path("vault.db"), stale).await, 0);
     let (came, went) = (total(&second["separated"]), total(&second["destroyed"]));
     let left = number(&world.path("vault.db"), "SELECT coalesce(sum(records), 0) FROM segment").await;
     assert_eq!(left, total(&report["separated"]) + came - went);
-    assert!(went > 13_000 && left < 200, "{went} destroyed, {left} left");
+    assert!(went > 13_000 && left < 200 + ahead, "{went} destroyed, {left} left");
 }
 
 /// Members leave with their orders: both move at the withdrawal.

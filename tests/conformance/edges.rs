@@ -288,12 +288,57 @@ pub async fn rows_that_are_records_of_another_rule_too_are_reported<D: Database>
     let alone = scope(&event, &[], &[]);
     let all = [(&visits, alone)];
     let census = database.scan().await.census(&members, &scope(&event, &[], &all)).await.unwrap();
-    assert_eq!((census.children["visits"], census.sooner["visits"]), (2, 1), "the young one goes before its time");
+    assert_eq!(
+        (census.rows, census.children["visits"], census.sooner["visits"]),
+        (1, 2, 1),
+        "the young one goes ahead"
+    );
     members.children[0].edge = Edge::Unlink;
     let all = [(&members, alone), (&visits, alone)];
     let scope = scope(&event, &[], &all);
     let census = database.scan().await.census(&members, &scope).await.unwrap();
     assert_eq!(census.unlinked["visits"], 1, "the other moves by itself, with its link");
+}
+
+pub async fn what_another_rule_keeps_longer_leaves_ahead_as_a_record_of_its_own<D: Database>() {
+    let database = D::new(&format!(
+        "CREATE TABLE places (id INTEGER PRIMARY KEY, at DATETIME);
+         CREATE TABLE members (id INTEGER PRIMARY KEY, at DATETIME, place_id INTEGER,
+            FOREIGN KEY (place_id) REFERENCES places (id));
+         CREATE TABLE visits (id INTEGER PRIMARY KEY, at DATETIME, member_id INTEGER,
+            FOREIGN KEY (member_id) REFERENCES members (id));
+         INSERT INTO places VALUES (1, {YOUNG}), (2, {OLD});
+         INSERT INTO members VALUES (1, {OLD}, 1), (2, {OLD}, 2), (3, {OLD}, NULL), (4, {YOUNG}, NULL);
+         INSERT INTO visits VALUES (1, {YOUNG}, 1), (2, {OLD}, 1), (3, {YOUNG}, 4), (4, NULL, 2)"
+    ))
+    .await;
+    let (visits, places) = (dataset("visits", &["id"]), dataset("places", &["id"]));
+    let mut members = dataset("members", &["id"]);
+    members.children = vec![
+        child("visits", "members", &[("member_id", "id")], Edge::Own),
+        child("places", "members", &[("id", "place_id")], Edge::Reference),
+    ];
+    let event = event();
+    let alone = scope(&event, &[], &[]);
+    let all = [(&members, alone), (&visits, alone), (&places, alone)];
+    let beside = scope(&event, &[], &all);
+    let census = database.scan().await.census(&members, &beside).await.unwrap();
+    assert_eq!((census.rows, census.waiting), (2, 1), "one has a visit whose period cannot be counted");
+    assert_eq!((census.sooner["visits"], census.sooner["places"]), (1, 0));
+
+    // Who has nothing that is kept longer moves at once, the others wait for it.
+    let mut source = database.source().await;
+    assert_eq!(move_all(&mut source, &members, &beside, 1).await.keys(), ["3"]);
+    assert_eq!(move_all(&mut source, &visits, &beside, 5).await.keys(), ["2"], "by itself");
+    let idle = [(&members, alone.idle()), (&visits, alone), (&places, alone)];
+    let without_members = scope(&event, &[], &idle);
+    assert!(source.take(&visits, &without_members, &Cause::WithParent, 5).await.unwrap().is_none());
+    let ahead = source.take(&visits, &beside, &Cause::WithParent, 5).await.unwrap().unwrap();
+    assert_eq!(ahead.records.iter().map(|record| record.key.as_slice()).collect::<Vec<_>>(), [b"1"]);
+    source.commit(receipt()).await.unwrap();
+    assert_eq!(move_all(&mut source, &members, &beside, 5).await.keys(), ["1"]);
+    assert_eq!(database.ask("SELECT id FROM visits ORDER BY id").await, ["3", "4"], "the rest");
+    assert_eq!(database.ask("SELECT id FROM places ORDER BY id").await, ["1", "2"], "by their own rule");
 }
 
 /// Takes one record at a time; each is a restoration of its own.

@@ -52,6 +52,7 @@ macro_rules! engine {
                     uncovered_keys_are_refused_with_the_edge_to_add,
                     edges_that_cannot_be_carried_out_are_refused,
                     rows_that_are_records_of_another_rule_too_are_reported,
+                    what_another_rule_keeps_longer_leaves_ahead_as_a_record_of_its_own,
                     what_several_records_share_comes_back_with_all_of_them,
                 },
                 chance::{

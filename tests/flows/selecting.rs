@@ -62,6 +62,8 @@ fn eligible(db: &Database, dataset: &Dataset, scope: &Scope<'_>, root: &[Cell], 
     let moved = match cause {
         Cause::Due => matches!(own, Reading::At(at) if at < scope.bounds.due_before),
         Cause::Event(event) => happened(reading(db, dataset, root, event, scope), &scope.bounds),
+        // No scenario has records that belong to another dataset's.
+        Cause::WithParent => false,
     };
     happened(own, &scope.bounds) && moved
 }

@@ -176,15 +176,19 @@ pub(super) fn choose_children(child: &FittedChild<'_>, parents: &[&[String]]) ->
 }
 
 /// Of these rows, all locked, the keys of those at which something still points.
-pub(super) fn still_referenced(selection: &Selection<'_>, child: &FittedChild<'_>, keys: &[&[String]]) -> String {
+pub(super) fn still_referenced(
+    selection: &Selection<'_>,
+    child: &FittedChild<'_>,
+    keys: &[&[String]],
+) -> Result<String, SourceError> {
     let key = identity(&MYSQL, child.table, None, "c").join(", ");
     let mut sql = Sql::new(format!(
         "SELECT {FIRST}, {key} FROM {} AS c WHERE {} AND ",
         child.table.sql,
         in_keys(child.table, "c", keys)
     ));
-    sql.append(selection.referenced(child, "c"));
-    rendered(sql)
+    sql.append(selection.referenced(child, "c")?);
+    Ok(rendered(sql))
 }
 
 /// Sets these columns of these rows to NULL.

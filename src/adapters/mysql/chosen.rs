@@ -226,7 +226,7 @@ impl<'t, 'a> Taking<'t, 'a> {
         let key: Vec<usize> = (0..classes.len()).collect();
         let mut kept: HashSet<Vec<String>> = HashSet::new();
         for rows in place.rows.chunks(KEYS_MAX) {
-            let text = batch::still_referenced(self.selection, reference, &keys(rows));
+            let text = batch::still_referenced(self.selection, reference, &keys(rows))?;
             for row in self.link.all(&text).await.map_err(refused)? {
                 kept.insert(literals(&row, &classes, &key)?);
             }

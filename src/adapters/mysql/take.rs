@@ -89,7 +89,7 @@ pub(super) async fn take(
 
 fn event_of<'s>(cause: &'s Cause, scope: &Scope<'s>) -> &'s EventName {
     match cause {
-        Cause::Due => scope.event,
+        Cause::Due | Cause::WithParent => scope.event,
         Cause::Event(name) => name,
     }
 }

@@ -36,6 +36,8 @@ use crate::{
     },
 };
 
+const PATIENCE: Patience = Patience { lock: Duration::from_secs(1), statement: Duration::ZERO };
+
 struct Bench {
     link: Link,
     database: servers::Database<'static>,
@@ -50,14 +52,7 @@ fn server(database: &servers::Database<'_>) -> Server {
 async fn bench(setup: &str) -> Bench {
     let database = servers::mariadb().database();
     database.run(setup);
-    let link = Link::open(
-        "bench".into(),
-        &server(&database),
-        Patience { lock: Duration::from_secs(1), statement: Duration::ZERO },
-        Access::Write,
-    )
-    .await
-    .unwrap();
+    let link = Link::open("bench".into(), &server(&database), PATIENCE, Access::Write).await.unwrap();
     Bench { link, database }
 }
 
@@ -372,14 +367,7 @@ async fn the_schema_is_read_with_keys_links_triggers_and_what_cannot_move() {
 async fn a_scan_cannot_write() {
     let bench = bench("CREATE TABLE v (id INT PRIMARY KEY) ENGINE = InnoDB; INSERT INTO v VALUES (1)").await;
     let at = server(&bench.database);
-    let mut scan = Link::open(
-        "bench".into(),
-        &at,
-        Patience { lock: Duration::from_secs(1), statement: Duration::ZERO },
-        Access::Read,
-    )
-    .await
-    .unwrap();
+    let mut scan = Link::open("bench".into(), &at, PATIENCE, Access::Read).await.unwrap();
     for statement in
         ["DELETE FROM v", "CREATE TABLE w (x INT)", "TRUNCATE v", "INSERT INTO v VALUES (2)", "DROP TABLE v"]
     {
@@ -396,14 +384,7 @@ async fn a_scan_cannot_write() {
 async fn a_row_that_begins_with_a_very_long_value_is_read_whole() {
     let mut bench = bench("CREATE TABLE v (id INT PRIMARY KEY, b LONGBLOB)").await;
     bench.database.run("SET GLOBAL max_allowed_packet = 64 * 1024 * 1024");
-    bench.link = Link::open(
-        "bench".into(),
-        &server(&bench.database),
-        Patience { lock: Duration::from_secs(1), statement: Duration::ZERO },
-        Access::Write,
-    )
-    .await
-    .unwrap();
+    bench.link = Link::open("bench".into(), &server(&bench.database), PATIENCE, Access::Write).await.unwrap();
     bench.link.command("INSERT INTO v VALUES (1, repeat('x', 17000000)), (2, 'y')").await.unwrap();
     let rows = bench.link.all(&format!("SELECT {FIRST}, b FROM v ORDER BY id")).await.unwrap();
     let lengths: Vec<_> = rows.iter().map(|row| value::raw(row, BEHIND_FIRST).unwrap().map(<[u8]>::len)).collect();

@@ -141,11 +141,15 @@ pub(super) fn delete(table: &Table, spots: &[Spot]) -> String {
 }
 
 /// Those of `spots`, all of one table or partition, at which something points.
-pub(super) fn still_referenced(selection: &Selection<'_>, reference: &FittedChild<'_>, spots: &[Spot]) -> String {
+pub(super) fn still_referenced(
+    selection: &Selection<'_>,
+    reference: &FittedChild<'_>,
+    spots: &[Spot],
+) -> Result<String, SourceError> {
     let place = at("c.", spots);
     let mut sql = Sql::new(format!("SELECT c.tableoid, c.ctid FROM {} AS c WHERE {place} AND ", reference.table.sql));
-    sql.append(selection.referenced(reference, "c"));
-    Link::text(sql)
+    sql.append(selection.referenced(reference, "c")?);
+    Ok(Link::text(sql))
 }
 
 /// Keys and links of rows whose link is cut, behind the place of each.

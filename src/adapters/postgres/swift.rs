@@ -29,7 +29,7 @@ pub(super) async fn take(
     own: &FittedEvent<'_>,
 ) -> Result<Option<Outcome>, SourceError> {
     let by_own_event = match order.cause {
-        Cause::Due => true,
+        Cause::Due | Cause::WithParent => true,
         Cause::Event(name) => name == order.scope.event,
     };
     let hangs = selection.of.fitted.children.iter().any(|child| child.number.is_some());

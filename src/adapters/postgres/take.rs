@@ -160,7 +160,7 @@ impl<'t, 'a> Taking<'t, 'a> {
         let Some(number) = reference.number else { return Ok(()) };
         let mut kept = HashSet::new();
         for some in batch::by_table(&self.chosen.spots(number)) {
-            let statement = batch::still_referenced(self.selection, reference, &some);
+            let statement = batch::still_referenced(self.selection, reference, &some)?;
             self.link
                 .each(&statement, |line| {
                     kept.insert(Spot::read(line, 0)?);

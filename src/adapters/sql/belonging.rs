@@ -10,7 +10,19 @@ use super::{
     selection::{Member, Selection},
     text::Sql,
 };
-use crate::{domain::deployment::Edge, ports::SourceError};
+use crate::{
+    domain::{deployment::Edge, selection::Cause},
+    ports::SourceError,
+};
+
+/// What of a cycle has happened when a condition is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Steps {
+    /// Nothing is assumed.
+    Done,
+    /// What may move in this cycle has moved.
+    OfCycle,
+}
 
 /// Rows that keep what they point at.
 struct Pointing<'s> {
@@ -63,7 +75,8 @@ impl<'a> Selection<'a> {
         if child.edge != Edge::Reference {
             return Ok(hangs);
         }
-        Ok(Sql::all([hangs, self.kept(child.table, alias, seen)?.negated()]))
+        let outlasts = self.outlasting(&self.of, child.table, (child.condition, alias), Steps::Done)?.map(Sql::negated);
+        Ok(Sql::all([hangs, self.kept(child.table, alias, seen)?.negated()].into_iter().chain(outlasts)))
     }
 
     /// The row behind `alias` is linked to a row that leaves in this cycle.
@@ -100,15 +113,18 @@ impl<'a> Selection<'a> {
         Ok(Sql::any(reasons))
     }
 
-    /// A row is there that points at the row behind `alias`. Asked when the
-    /// records are deleted: only what stays still points.
-    pub(crate) fn referenced(&self, reference: &FittedChild<'a>, alias: &str) -> Sql {
+    /// A row is there that points at the row behind `alias`, or a rule that has it
+    /// to its own end. Asked when the records are deleted: only what stays still
+    /// points.
+    pub(crate) fn referenced(&self, reference: &FittedChild<'a>, alias: &str) -> Result<Sql, SourceError> {
         let pointing = self.pointing(reference.table).into_iter().map(|pointing| {
             let row = self.alias();
             let on = joined(self.dialect(), (reference.table, alias), (pointing.table, &row), &pointing.on);
             exists(&relation(pointing.table, None, &row), vec![Sql::new(on)])
         });
-        Sql::any(pointing.collect::<Vec<_>>())
+        let pointing: Vec<Sql> = pointing.collect();
+        let outlasts = self.outlasting(&self.of, reference.table, (None, alias), Steps::Done)?;
+        Ok(Sql::any(pointing.into_iter().chain(outlasts)))
     }
 
     /// All that may point at rows of a table and is not taken along or cut off
@@ -170,13 +186,68 @@ impl<'a> Selection<'a> {
         let bounds = other.scope.bounds;
         // A dataset that does not run has nothing due; the row is no younger for
         // that.
-        let idle = bounds.due_before == bounds.not_before;
-        let until = if idle { bounds.overdue_before } else { bounds.due_before };
+        let until = if other.is_idle() { bounds.overdue_before } else { bounds.due_before };
         let until = until.min(just_after(bounds.now));
         self.again(other.fitted.root, row, other.fitted.dataset.condition.as_deref(), |row| {
             let due = self.event_within(other, other.scope.event, row, bounds.not_before, until)?;
             Ok(due.negated())
         })
+    }
+
+    /// The row behind `row`, which hangs on a member's records, is a record of another dataset
+    /// that has to keep it, or freezes it. It moves before what it belongs to; with
+    /// the steps of the cycle behind it, only what cannot move is left. `None`: no
+    /// other dataset has such rows.
+    pub(super) fn outlasting(
+        &self,
+        member: &Member<'a>,
+        table: &Table,
+        row: (Option<&str>, &str),
+        steps: Steps,
+    ) -> Result<Option<Sql>, SourceError> {
+        let mut reasons = Vec::new();
+        for other in std::iter::once(&self.of).chain(&self.others) {
+            if std::ptr::eq(other, member) || !other.fitted.root.is(table) {
+                continue;
+            }
+            let mut outlasts = vec![self.not_due(other, row)?];
+            if steps == Steps::OfCycle {
+                outlasts.push(self.may_go_ahead(other, row)?.negated());
+            }
+            reasons.push(Sql::all(outlasts));
+            if other.scope.held.frozen.is_empty() {
+                continue;
+            }
+            let condition = other.fitted.dataset.condition.as_deref();
+            let frozen = |row: &str| Ok(self.frozen(other, row).unwrap_or_else(|| Sql::new("1 = 0")));
+            reasons.push(self.again(table, row, condition, frozen)?);
+        }
+        Ok((!reasons.is_empty()).then(|| Sql::any(reasons)))
+    }
+
+    /// The row's period can be counted, so that its bucket is known.
+    fn may_go_ahead(&self, other: &Member<'a>, row: (Option<&str>, &str)) -> Result<Sql, SourceError> {
+        let bounds = other.scope.bounds;
+        let until = just_after(bounds.latest(&Cause::WithParent));
+        self.again(other.fitted.root, row, other.fitted.dataset.condition.as_deref(), |row| {
+            self.event_within(other, other.scope.event, row, bounds.not_before, until)
+        })
+    }
+
+    /// The root behind `alias` belongs to a record of another dataset that moves
+    /// in this cycle.
+    pub(super) fn parent_leaves(&self, alias: &str) -> Result<Sql, SourceError> {
+        let root = self.of.fitted.root;
+        let mine = (self.of.fitted.dataset.condition.as_deref(), alias);
+        let mut ways = Vec::new();
+        for other in &self.others {
+            let owned = |child: &&FittedChild<'a>| child.edge == Edge::Own && child.table.is(root);
+            for child in other.fitted.own().filter(owned) {
+                let taken = |row: &str| self.taken_along(other, child, row, &[root]);
+                ways.push(self.again(root, mine, child.condition, taken)?);
+            }
+        }
+        Ok(Sql::any(ways))
     }
 
     /// The row behind `alias` leaves with a record of this dataset, and is one of

@@ -119,8 +119,7 @@ fn triggers(fitted: &Fitted<'_>) -> Vec<Misfit> {
     named.collect()
 }
 
-/// Rows that go with this dataset's records and are records of another rule too:
-/// they are destroyed with the record that they went with.
+/// Rows that go with this dataset's records and are records of another rule too.
 fn records_of_others(fitted: &Fitted<'_>, all: &[&Dataset]) -> Vec<Misfit> {
     let mut found = Vec::new();
     for child in fitted.own() {
@@ -131,11 +130,11 @@ fn records_of_others(fitted: &Fitted<'_>, all: &[&Dataset]) -> Vec<Misfit> {
         let Some(other) = other else { continue };
         let misfit = Misfit::new(
             format!(
-                "rows of {} go with {}, and are records of rule {} too: with it they are destroyed also where that rule \
-                 keeps them longer",
+                "rows of {} go with {}, and are records of rule {} too: those that it has to keep longer move to the \
+                 vault just before, as its own records, and one whose period cannot be counted keeps the record here",
                 child.table.name, fitted.root.name, other.rule
             ),
-            "let records wait for them (edge = \"wait\") if that rule has to have them to its end",
+            "let records wait for them (edge = \"wait\") if the application needs them to the end of that rule",
         );
         if !found.contains(&misfit) {
             found.push(misfit);

@@ -8,6 +8,7 @@ use std::cell::Cell as Counter;
 use chrono::{DateTime, Utc};
 
 use super::{
+    belonging::Steps,
     cover::covered,
     dialect::Dialect,
     edges::FittedChild,
@@ -31,6 +32,13 @@ use crate::{
 pub(crate) struct Member<'a> {
     pub(crate) fitted: Fitted<'a>,
     pub(crate) scope: Scope<'a>,
+}
+
+impl Member<'_> {
+    /// It does not run in this cycle.
+    pub(super) fn is_idle(&self) -> bool {
+        self.scope.bounds.due_before == self.scope.bounds.not_before
+    }
 }
 
 /// The dataset in question and those of the same source.
@@ -131,13 +139,16 @@ impl<'a> Selection<'a> {
         if !is_own {
             conditions.push(own.exactly_within(earliest, just_after(member.scope.bounds.now)));
         }
+        if *cause == Cause::WithParent {
+            conditions.push(self.parent_leaves(ROOT)?);
+        }
         let eligible = conditions.clone();
         conditions.extend(self.frozen(member, ROOT).map(Sql::negated));
         Ok(Driven { from, conditions, eligible, own, driving })
     }
 
     /// The root behind `alias` stays in the source.
-    fn frozen(&self, member: &Member<'a>, alias: &str) -> Option<Sql> {
+    pub(super) fn frozen(&self, member: &Member<'a>, alias: &str) -> Option<Sql> {
         covered(&member.fitted, &member.scope.held.frozen, alias)
     }
 
@@ -235,6 +246,19 @@ impl<'a> Selection<'a> {
             };
             reasons.push((wait.table, self.below(member, alias, wait.parent, &inner)));
         }
+        let steps = if above.is_some() { Steps::OfCycle } else { Steps::Done };
+        for child in member.fitted.own().filter(|child| child.edge == Edge::Own) {
+            let row = self.alias();
+            let Some(outlasts) = self.outlasting(member, child.table, (child.condition, &row), steps)? else {
+                continue;
+            };
+            let found = relation(child.table, child.condition, &row);
+            let inner = |parent: &str| {
+                let link = joined(self.dialect(), (child.parent, parent), (child.table, &row), child.on);
+                exists(&found, vec![Sql::new(link), outlasts.clone()])
+            };
+            reasons.push((child.table, self.below(member, alias, child.parent, &inner)));
+        }
         Ok(reasons)
     }
 
@@ -299,7 +323,7 @@ impl<'a> Selection<'a> {
     }
 
     /// The row behind `row`, of a member's child, hangs below a root that moves.
-    fn taken_along(
+    pub(super) fn taken_along(
         &self,
         member: &Member<'a>,
         child: &FittedChild<'a>,
@@ -322,7 +346,7 @@ impl<'a> Selection<'a> {
 
     /// `inner` holds for a row of `target` that belongs to the root behind
     /// `root`.
-    fn below(&self, member: &Member<'a>, root: &str, target: &Table, inner: &dyn Fn(&str) -> Sql) -> Sql {
+    pub(super) fn below(&self, member: &Member<'a>, root: &str, target: &Table, inner: &dyn Fn(&str) -> Sql) -> Sql {
         if target.is(member.fitted.root) {
             return inner(root);
         }
@@ -341,17 +365,17 @@ impl<'a> Selection<'a> {
 
 fn event_of<'s>(cause: &'s Cause, scope: &Scope<'s>) -> &'s EventName {
     match cause {
-        Cause::Due => scope.event,
+        Cause::Due | Cause::WithParent => scope.event,
         Cause::Event(name) => name,
     }
 }
 
 /// `from <= event < until` of a cause.
 fn range(scope: &Scope<'_>, cause: &Cause) -> (DateTime<Utc>, DateTime<Utc>) {
-    let now = just_after(scope.bounds.now);
+    let latest = just_after(scope.bounds.latest(cause));
     let until = match cause {
-        Cause::Due => scope.bounds.due_before.min(now),
-        Cause::Event(_) => now,
+        Cause::Due => scope.bounds.due_before.min(latest),
+        Cause::Event(_) | Cause::WithParent => latest,
     };
     (scope.bounds.not_before, until)
 }

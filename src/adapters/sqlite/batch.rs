@@ -11,6 +11,7 @@ use crate::{
         identity, joined, relation,
     },
     domain::record::Cell,
+    ports::SourceError,
 };
 
 /// The temporary table of table number `number`.
@@ -153,7 +154,11 @@ fn numbers_of<'t>(tables: &'t [&Table], table: &'t Table) -> impl Iterator<Item 
 
 /// Lets go of chosen rows of a reference at which something still points, now
 /// that the records that did are deleted.
-pub(super) fn drop_referenced(selection: &Selection<'_>, child: &FittedChild<'_>, number: usize) -> Sql {
+pub(super) fn drop_referenced(
+    selection: &Selection<'_>,
+    child: &FittedChild<'_>,
+    number: usize,
+) -> Result<Sql, SourceError> {
     let rows = identity(&SQLITE, child.table, None, "c");
     let pairs = rows.iter().zip(keys(child.table)).map(|(row, key)| format!("{row} = j.{key}"));
     let mut sql = Sql::new(format!(
@@ -162,8 +167,8 @@ pub(super) fn drop_referenced(selection: &Selection<'_>, child: &FittedChild<'_>
         child.table.sql,
         pairs.collect::<Vec<_>>().join(" AND ")
     ));
-    sql.append(selection.referenced(child, "c")).push(")");
-    sql
+    sql.append(selection.referenced(child, "c")?).push(")");
+    Ok(sql)
 }
 
 /// Keys and links of the chosen rows of an edge that is cut, and the record

@@ -117,7 +117,7 @@ impl<'t, 'a> Taking<'t, 'a> {
         for (position, level) in fitted.levels().into_iter().enumerate() {
             for reference in &level.references {
                 let Some(number) = reference.number else { continue };
-                self.execute(batch::drop_referenced(self.selection, reference, number)).await?;
+                self.execute(batch::drop_referenced(self.selection, reference, number)?).await?;
             }
             for child in level.own.iter().chain(&level.unlinked).chain(&level.candidates) {
                 let Some(number) = child.number else { continue };
