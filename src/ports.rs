@@ -172,7 +172,9 @@ pub struct IndexRow {
     pub index: Vec<u8>,
 }
 
-/// The separate store. It holds sealed segments only.
+/// The separate store. It holds sealed segments only. Whoever writes has its
+/// lease: every call that changes something fails with `TakenOver`, and changes
+/// nothing, once somebody else has it.
 pub trait Vault {
     /// Stores all segments in one durable transaction, or none, together with
     /// the ledger head that was current.
@@ -212,6 +214,11 @@ pub trait Vault {
     async fn remembered_head(&mut self) -> Result<Option<Head>, VaultError>;
 
     async fn remember_head(&mut self, head: &Head) -> Result<(), VaultError>;
+
+    /// Confirms that this is still the only runner and will be for some time to
+    /// come: asked right before a step that cannot be undone and that is not the
+    /// vault's own. Every other call that writes confirms it in its transaction.
+    async fn keep_lease(&mut self) -> Result<(), VaultError>;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -49,7 +49,7 @@ ends_with!(SourceError, |error| match error {
 });
 ends_with!(VaultError, |error| match error {
     VaultError::Unreachable { .. } => Exit::Unreachable,
-    VaultError::Locked { .. } => Exit::Locked,
+    VaultError::Locked { .. } | VaultError::TakenOver { .. } => Exit::Locked,
     VaultError::Foreign { .. } => Exit::StateUnknown,
     VaultError::Full { .. } | VaultError::Engine { .. } => Exit::Failed,
 });
@@ -57,5 +57,6 @@ ends_with!(Failure, |error| match error {
     Failure::Rule(_) => Exit::Failed,
     Failure::Refused(_) => Exit::Refused,
     Failure::Unreachable(_) => Exit::Unreachable,
+    Failure::TakenOver(_) => Exit::Locked,
     Failure::StateUnknown(_) => Exit::StateUnknown,
 });

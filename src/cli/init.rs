@@ -14,6 +14,7 @@ use crate::{
         failpoint,
         keyring::{FileKeyring, kek::Kek},
         ledger::{FileLedger, signing_key, verifier_key},
+        vault::Claim,
     },
     domain::{
         ledger::event::Event,
@@ -45,7 +46,7 @@ pub async fn init(cli: &Cli, args: &InitArgs) -> Result<Exit, CommandError> {
 pub async fn create(settings: &Settings, simulation: bool, clock: AnyClock) -> Result<Finding, CommandError> {
     open::nothing_yet(settings).await?;
     durable::ensure_dir_private(&settings.state_dir())?;
-    let _lock = open::lock(&settings.lock_file())?;
+    let lock = open::lock(&settings.lock_file())?;
     let origin = &settings.deployment.ledger_origin;
     let kek = match &settings.deployment.keys.kek {
         Some(_) => open::kek(settings)?,
@@ -68,7 +69,7 @@ pub async fn create(settings: &Settings, simulation: bool, clock: AnyClock) -> R
     failpoint::reach("init.ledger");
     let deployment = verifier_key(&settings.ledger_dir())?;
     let identity = Identity { origin, deployment: &deployment };
-    let mut vault = AnyVault::create(&settings.vault_place()?, identity, simulation).await?;
+    let mut vault = AnyVault::create(&settings.vault_place()?, (identity, &Claim::under(&lock)?), simulation).await?;
     failpoint::reach("init.vault");
     vault.remember_head(&ledger.head()).await?;
     vault.close().await?;

@@ -56,6 +56,7 @@ impl From<VaultError> for Failure {
         match error {
             VaultError::Unreachable { .. } | VaultError::Locked { .. } => Self::Unreachable(error.to_string()),
             VaultError::Full { .. } | VaultError::Engine { .. } => Self::Rule(error.to_string()),
+            VaultError::TakenOver { .. } => Self::TakenOver(error.to_string()),
             VaultError::Foreign { .. } => Self::StateUnknown(error.to_string()),
         }
     }

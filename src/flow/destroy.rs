@@ -224,7 +224,9 @@ pub async fn carry_out<V: Vault, K: Keyring, L: Ledger>(
     let probes = match probes(custody, &order).await {
         Ok(probes) => probes,
         // Every key is there, and the next rule must not find this intent open.
-        Err(failure @ (Failure::Rule(_) | Failure::Unreachable(_))) if untouched(custody, intent, seen) => {
+        Err(failure @ (Failure::Rule(_) | Failure::Unreachable(_) | Failure::TakenOver(_)))
+            if untouched(custody, intent, seen) =>
+        {
             abandon(custody, intent, &failure.to_string())?;
             return Err(failure);
         }
@@ -233,6 +235,7 @@ pub async fn carry_out<V: Vault, K: Keyring, L: Ledger>(
     if untouched(custody, intent, seen) {
         still_free(custody, intent, &order).await?;
     }
+    still_ours(custody, intent, seen).await?;
     let gone = match custody.keyring.destroy(order) {
         Ok(gone) => gone,
         Err(error @ KeyringError::Write { .. }) if untouched(custody, intent, seen) => {
@@ -282,6 +285,20 @@ async fn still_free<V: Vault, K: Keyring, L: Ledger>(
     let reason = format!("a hold was placed on records of bucket {bucket} in the meantime");
     abandon(custody, intent, &reason)?;
     Err(Failure::Rule(format!("{reason}; hint: the next cycle seals them apart and destroys the others")))
+}
+
+/// Keys are files that no vault can fence: whoever woke up after another runner
+/// took over must not get to them.
+async fn still_ours<V: Vault, K: Keyring, L: Ledger>(
+    custody: &mut Custody<V, K, L>,
+    intent: &DestroyIntent,
+    seen: Seen,
+) -> Result<(), Failure> {
+    let Err(error) = custody.vault.keep_lease().await else { return Ok(()) };
+    if untouched(custody, intent, seen) {
+        abandon(custody, intent, &error.to_string())?;
+    }
+    Err(error.into())
 }
 
 /// True while the key epoch that the intent would end still lasts.

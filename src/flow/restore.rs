@@ -59,7 +59,7 @@ pub async fn restore<S: Source, V: Vault, K: Keyring, L: Ledger>(
     for (source, matches) in found.by_source {
         let intent = intent(custody, request, &source, &matches)?;
         custody.ledger.append(vec![Event::RestoreIntent(intent.clone())])?;
-        match put_back(book, sources, &source, &matches, !request.keep_event).await {
+        match put_back(custody, book, sources, &source, &matches, !request.keep_event).await {
             Ok(()) => {}
             Err(NotBack::Undone(failure)) => {
                 outcome(custody, &intent, RestoreResult::RolledBack, Some(failure.to_string()))?;
@@ -153,7 +153,8 @@ fn outcome<V, K, L: Ledger>(
     Ok(())
 }
 
-async fn put_back<S: Source>(
+async fn put_back<S: Source, V: Vault, K, L>(
+    custody: &mut Custody<V, K, L>,
     book: &Rulebook<'_>,
     sources: &mut Sources<S>,
     source: &SourceName,
@@ -164,6 +165,7 @@ async fn put_back<S: Source>(
     for found in matches {
         restorations.push(found.restoration(book, blank)?);
     }
+    custody.vault.keep_lease().await.map_err(Failure::from)?;
     sources.get(source)?.put_back(&restorations).await.map_err(|error| match error {
         SourceError::RolledBack { .. } | SourceError::Schema { .. } => NotBack::Undone(error.into()),
         SourceError::Unreachable { .. } | SourceError::Engine { .. } => NotBack::Unknown(error),

@@ -295,7 +295,7 @@ impl<'a> Cycle<'a> {
                 self.report.fail(FailedDataset { rule: rule.clone(), dataset, failure }, left);
                 Ok(())
             }
-            Err(failure @ (Failure::StateUnknown(_) | Failure::Refused(_))) => Err(failure),
+            Err(failure @ (Failure::StateUnknown(_) | Failure::TakenOver(_) | Failure::Refused(_))) => Err(failure),
         }
     }
 

@@ -27,7 +27,9 @@ use crate::{
         segment::Sealed,
         selection::{Bounds, Cause, assign},
     },
-    ports::{Batch, Clock, Failure, Keyring, Ledger, Pace, Progress, Source, SourceError, Taken, Turn, Vault},
+    ports::{
+        Batch, Clock, Failure, Keyring, Ledger, Pace, Progress, Source, SourceError, Taken, Turn, Vault, VaultError,
+    },
 };
 
 /// Rows that left a source for the vault.
@@ -237,7 +239,7 @@ fn intent(common: &Batchwide<'_>, segments: &[Unsealed], digest: Digest) -> Sepa
     }
 }
 
-/// Seals, stores, reads back and compares.
+/// Seals, stores, reads back and compares; and is still the only runner after it.
 async fn store<V: Vault, K: Keyring, L: Ledger>(
     custody: &mut Custody<V, K, L>,
     clock: &impl Clock,
@@ -257,7 +259,10 @@ async fn store<V: Vault, K: Keyring, L: Ledger>(
         return Err(Failure::Rule(CopyDiffers { batch: id.clone() }.to_string()));
     }
     let read_back = stored_digest(&custody.keyring, &stored)?;
-    SealReceipt::compare(id.clone(), taken, read_back).map_err(|error| Failure::Rule(error.to_string()))
+    let receipt =
+        SealReceipt::compare(id.clone(), taken, read_back).map_err(|error| Failure::Rule(error.to_string()))?;
+    custody.vault.keep_lease().await?;
+    Ok(receipt)
 }
 
 fn index_digests(segments: &[Sealed]) -> Vec<Digest> {
@@ -282,7 +287,14 @@ async fn undo<V: Vault, K: Keyring, L: Ledger>(
     id: &BatchId,
     cause: Failure,
 ) -> Failure {
+    // Whoever took over has the vault; the intent stays open, and recovery asks what is there.
+    if matches!(cause, Failure::TakenOver(_)) {
+        return cause;
+    }
     if let Err(error) = custody.vault.drop_batch(id).await {
+        if matches!(error, VaultError::TakenOver { .. }) {
+            return error.into();
+        }
         return Failure::StateUnknown(format!(
             "{cause}; the source kept its rows, and the vault could not drop its copy of batch {id}: {error}; hint: \
              put that right and run again, recovery drops it"

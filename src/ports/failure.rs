@@ -25,6 +25,12 @@ pub enum VaultError {
     Engine { reason: String },
     #[error("another retentiond is at work in the vault: {reason}")]
     Locked { reason: String },
+    /// The lease is somebody else's by now: nothing was changed, and nothing may be.
+    #[error(
+        "another runner took over the vault, and this one stops: {reason}; hint: `retentiond status` on each host; let \
+             only one of them run"
+    )]
+    TakenOver { reason: String },
     /// The vault is not what the ledger and the keystore say it is.
     #[error("the vault is not the one this ledger describes: {reason}")]
     Foreign { reason: String },
@@ -70,6 +76,9 @@ pub enum Failure {
     /// A database cannot be reached.
     #[error("{0}")]
     Unreachable(String),
+    /// Another runner took over the vault; nothing more may be done.
+    #[error("{0}")]
+    TakenOver(String),
     /// It is not known what holds; nothing more may be done.
     #[error("{0}")]
     StateUnknown(String),

@@ -22,6 +22,7 @@ mod faults;
 mod guarding;
 mod heartbeats;
 mod holding;
+mod leasing;
 mod memory_keyring;
 mod memory_ledger;
 mod memory_source;

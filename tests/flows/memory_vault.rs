@@ -21,6 +21,8 @@ pub struct VaultState {
     /// Numbers are never used twice.
     last_number: i64,
     remembered: Option<Head>,
+    /// Grows with every process that opens the vault.
+    pub lease: u64,
     /// No room for another segment.
     pub full: bool,
     /// What happens to segments on their way to the medium.
@@ -37,7 +39,24 @@ impl VaultState {
     }
 }
 
-pub struct MemoryVault(pub SharedDisk);
+/// A handle of one process, with the lease that it was given.
+pub struct MemoryVault(SharedDisk, u64);
+
+impl MemoryVault {
+    pub fn open(disk: &SharedDisk) -> Self {
+        let mut vault = disk.vault.borrow_mut();
+        vault.lease += 1;
+        Self(disk.clone(), vault.lease)
+    }
+
+    /// What every transaction that writes asks first.
+    fn is_holder(&self) -> Result<(), VaultError> {
+        if self.0.vault.borrow().lease == self.1 {
+            return Ok(());
+        }
+        Err(VaultError::TakenOver { reason: "another process".to_owned() })
+    }
+}
 
 fn engine(trouble: Trouble) -> VaultError {
     VaultError::Engine { reason: trouble.to_string() }
@@ -54,6 +73,7 @@ fn assert_fits_its_header(sealed: &Sealed) {
 impl Vault for MemoryVault {
     async fn store(&mut self, segments: &[Sealed], head: &Head, now: DateTime<Utc>) -> Result<(), VaultError> {
         self.0.write("vault.store", engine, || {
+            self.is_holder()?;
             let mut vault = self.0.vault.borrow_mut();
             assert!(!segments.is_empty(), "nothing to store");
             assert_eq!(*head, self.0.ledger.borrow().head, "the head is not the ledger's");
@@ -82,6 +102,7 @@ impl Vault for MemoryVault {
 
     async fn drop_batch(&mut self, batch: &BatchId) -> Result<(), VaultError> {
         self.0.write("vault.drop_batch", engine, || {
+            self.is_holder()?;
             self.0.assert_separation_is_open(batch);
             self.0.vault.borrow_mut().segments.retain(|_, (sealed, _)| sealed.batch != *batch);
             Ok(())
@@ -120,6 +141,7 @@ impl Vault for MemoryVault {
 
     async fn erase(&mut self, gone: &KeysGone) -> Result<Erased, VaultError> {
         self.0.write("vault.erase", engine, || {
+            self.is_holder()?;
             self.0.assert_keys_on_record_as_gone(gone.order().id());
             let mut vault = self.0.vault.borrow_mut();
             let mut erased = Erased { segments: 0, bytes: 0 };
@@ -163,6 +185,7 @@ impl Vault for MemoryVault {
 
     async fn replace(&mut self, changes: &[(i64, Vec<Sealed>)]) -> Result<(), VaultError> {
         self.0.write("vault.replace", engine, || {
+            self.is_holder()?;
             let mut vault = self.0.vault.borrow_mut();
             for (id, replacement) in changes {
                 let (old, at) = vault.segments.remove(id).expect("only a segment that exists is replaced");
@@ -180,8 +203,13 @@ impl Vault for MemoryVault {
         self.0.read("vault.remembered_head", engine, || Ok(self.0.vault.borrow().remembered))
     }
 
+    async fn keep_lease(&mut self) -> Result<(), VaultError> {
+        self.0.note("vault.keep_lease", engine, || self.is_holder())
+    }
+
     async fn remember_head(&mut self, head: &Head) -> Result<(), VaultError> {
         self.0.write("vault.remember_head", engine, || {
+            self.is_holder()?;
             assert_eq!(*head, self.0.ledger.borrow().head, "the head is not the ledger's");
             self.0.vault.borrow_mut().remembered = Some(*head);
             Ok(())

@@ -177,7 +177,7 @@ impl World {
         self.runs.set(self.runs.get() + 1);
         let run = RunId(format!("run-{}", self.runs.get()));
         let ledger = MemoryLedger::open(&self.disk, run.clone(), self.book().digest);
-        Custody::new(MemoryVault(self.disk.clone()), MemoryKeyring(self.disk.clone()), ledger, run)
+        Custody::new(MemoryVault::open(&self.disk), MemoryKeyring(self.disk.clone()), ledger, run)
     }
 
     pub fn sources(&self) -> Sources<MemorySource> {

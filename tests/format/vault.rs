@@ -2,7 +2,7 @@
 //! remembers.
 
 use retentiond::{
-    adapters::vault::SqliteVault,
+    adapters::vault::{Claim, SqliteVault},
     domain::{id::Digest, ledger::Head},
     ports::Vault as _,
 };
@@ -17,7 +17,9 @@ use crate::{
 async fn the_vault_has_the_tables_and_the_identity_that_the_document_states() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("vault.db");
-    let mut vault = SqliteVault::create(&path, ORIGIN, false, "verifier key").await.unwrap();
+    let lasts = std::time::Duration::from_secs(60);
+    let claim = Claim { holder: "shop-1, process 4711".to_owned(), seat: "boot/64769/131".to_owned(), lasts };
+    let mut vault = SqliteVault::create(&path, ORIGIN, false, "verifier key", &claim).await.unwrap();
     vault.remember_head(&Head { size: 17, root: Digest([1; 32]) }).await.unwrap();
     vault.close().await.unwrap();
 
@@ -41,6 +43,8 @@ async fn the_vault_has_the_tables_and_the_identity_that_the_document_states() {
             assert!(document.contains(value), "{value} is not in docs/FORMAT.md");
         }
     }
+    let lease = meta.iter().find(|(key, _)| key == "lease").map(|(_, value)| value.as_str());
+    assert_eq!(lease, Some("1 0 boot/64769/131 shop-1, process 4711"));
     let head = meta.iter().find(|(key, _)| key == "ledger-head").map(|(_, value)| value.as_str());
     assert_eq!(head, Some(format!("17 {}", Digest([1; 32])).as_str()));
     for (pragma, text) in [("application_id", "1920233078"), ("page_size", "16384"), ("journal_mode", "wal")] {

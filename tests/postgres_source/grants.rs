@@ -4,7 +4,7 @@ use retentiond::{
     adapters::{
         engine::{Server, grants},
         postgres::{PostgresScan, PostgresSource},
-        vault::PostgresVault,
+        vault::{Claim, PostgresVault},
     },
     domain::{
         deployment::{Address, Edge, Engine, EventPlace, ServerAddress},
@@ -125,9 +125,11 @@ async fn the_vaults_role_makes_and_keeps_a_vault() {
     let database = Database::new("");
     let user = format!("keeper_{}", database.raw.name());
     let server = as_user(&database, &user);
-    assert!(PostgresVault::create(&server, "o", false, "d").await.is_err());
+    let lasts = std::time::Duration::from_secs(60);
+    let claim = Claim { holder: "host, process 1".to_owned(), seat: "seat".to_owned(), lasts };
+    assert!(PostgresVault::create(&server, "o", false, "d", &claim).await.is_err());
     database.raw.run(&grants::vault(&Address::Server(server.address.clone())).unwrap());
-    let mut vault = PostgresVault::create(&server, "o", false, "d").await.unwrap();
+    let mut vault = PostgresVault::create(&server, "o", false, "d", &claim).await.unwrap();
     assert!(vault.buckets().await.unwrap().is_empty());
     assert_eq!(
         database.raw.query(&format!("SELECT has_database_privilege('{user}', current_database(), 'CREATE')")),

@@ -6,7 +6,7 @@ use retentiond::{
 };
 
 use crate::{
-    places::{MariaDb, Place as _, server_of},
+    places::{MariaDb, Place as _, claim, server_of},
     scenarios::{DEPLOYMENT, HEAD, ORIGIN, bucket, now, segment},
     servers::{Engine, Server},
 };
@@ -23,7 +23,7 @@ async fn a_database_that_holds_something_is_neither_taken_nor_opened() {
 
     let port = place.database.server().port();
     for url in [format!("mysql://admin@127.0.0.1:{port}/nowhere"), "mysql://admin@127.0.0.1:1/x".to_owned()] {
-        let error = MySqlVault::open(&server_of(&url), ORIGIN, DEPLOYMENT).await.unwrap_err();
+        let error = MySqlVault::open(&server_of(&url), ORIGIN, DEPLOYMENT, &claim("host-1")).await.unwrap_err();
         assert!(matches!(error, VaultError::Unreachable { .. }), "{error}");
     }
 }
@@ -44,21 +44,22 @@ async fn a_server_that_may_forget_what_it_committed_is_refused() {
     let server = Server::start(Engine::MariaDb, &["--log-bin=binlog", "--sync-binlog=0"]);
     let database = server.database();
     let at = server_of(&database.url());
-    let refused = MySqlVault::create(&at, ORIGIN, false, DEPLOYMENT).await.unwrap_err().to_string();
+    let refused = MySqlVault::create(&at, ORIGIN, false, DEPLOYMENT, &claim("host-1")).await.unwrap_err().to_string();
     assert!(refused.contains("sync_binlog = 1"), "{refused}");
     database.run("SET GLOBAL sync_binlog = 1; SET GLOBAL innodb_flush_log_at_trx_commit = 2");
-    let refused = MySqlVault::create(&at, ORIGIN, false, DEPLOYMENT).await.unwrap_err().to_string();
+    let refused = MySqlVault::create(&at, ORIGIN, false, DEPLOYMENT, &claim("host-1")).await.unwrap_err().to_string();
     assert!(refused.contains("innodb_flush_log_at_trx_commit = 1"), "{refused}");
     assert_eq!(database.query("SHOW TABLES"), "");
     database.run("SET GLOBAL innodb_flush_log_at_trx_commit = 1");
-    MySqlVault::create(&at, ORIGIN, false, DEPLOYMENT).await.unwrap();
+    MySqlVault::create(&at, ORIGIN, false, DEPLOYMENT, &claim("host-1")).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_lost_connection_is_made_anew_and_a_crash_loses_no_segment_and_gives_no_number_twice() {
     let server = Server::start(Engine::MariaDb, &[]);
     let database = server.database();
-    let mut vault = MySqlVault::create(&server_of(&database.url()), ORIGIN, false, DEPLOYMENT).await.unwrap();
+    let mut vault =
+        MySqlVault::create(&server_of(&database.url()), ORIGIN, false, DEPLOYMENT, &claim("host-1")).await.unwrap();
     vault.store(&[segment(&bucket("member", 1), "a", "a")], &HEAD, now()).await.unwrap();
     vault.store(&[segment(&bucket("member", 1), "b", "b")], &HEAD, now()).await.unwrap();
     let last = vault.batch(&"b".into()).await.unwrap()[0].0;

@@ -1,11 +1,11 @@
 //! Where a vault can be made: one place per engine, empty at first.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use retentiond::{
     adapters::{
         engine::Server,
-        vault::{MySqlVault, PostgresVault, SqliteVault},
+        vault::{Claim, MySqlVault, PostgresVault, SqliteVault},
     },
     domain::deployment::{Engine, ServerAddress},
     ports::{Vault, VaultError},
@@ -13,13 +13,18 @@ use retentiond::{
 use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::servers::{self, Database};
+use crate::{
+    scenarios::{DEPLOYMENT, ORIGIN},
+    servers::{self, Database},
+};
 
 pub trait Place {
     type Store: Vault + std::fmt::Debug;
 
     async fn create(&self, origin: &str, simulation: bool, deployment: &str) -> Result<Self::Store, VaultError>;
     async fn open(&self, origin: &str, deployment: &str) -> Result<Self::Store, VaultError>;
+    async fn open_as(&self, claim: &Claim) -> Result<Self::Store, VaultError>;
+    async fn close(&self, vault: Self::Store);
     async fn open_read_only(&self, origin: &str, deployment: &str) -> Result<Self::Store, VaultError>;
     fn is_simulation(&self, vault: &Self::Store) -> bool;
 
@@ -28,6 +33,23 @@ pub trait Place {
 
     /// A statement that gives the vault another format version.
     fn change_format(&self, format: &str) -> String;
+
+    /// A statement that makes the lease somebody else's.
+    fn change_lease(&self, lease: &str) -> String;
+
+    /// A statement that leaves no lease at all.
+    fn forget_lease(&self) -> String;
+}
+
+/// The claim of a process on this host, with a lock of its own.
+pub fn claim(host: &str) -> Claim {
+    let (holder, seat) = (format!("{host}, process 1"), format!("boot-of-{host}/1/2"));
+    Claim { holder, seat, lasts: Duration::from_secs(600) }
+}
+
+/// The same for a lease that is over as soon as it is taken.
+pub fn expired(host: &str) -> Claim {
+    Claim { lasts: Duration::ZERO, ..claim(host) }
 }
 
 pub struct Sqlite {
@@ -48,11 +70,19 @@ impl Place for Sqlite {
     type Store = SqliteVault;
 
     async fn create(&self, origin: &str, simulation: bool, deployment: &str) -> Result<SqliteVault, VaultError> {
-        SqliteVault::create(&self.path(), origin, simulation, deployment).await
+        SqliteVault::create(&self.path(), origin, simulation, deployment, &claim("host-1")).await
     }
 
     async fn open(&self, origin: &str, deployment: &str) -> Result<SqliteVault, VaultError> {
-        SqliteVault::open(&self.path(), origin, deployment).await
+        SqliteVault::open(&self.path(), origin, deployment, &claim("host-1")).await
+    }
+
+    async fn open_as(&self, claim: &Claim) -> Result<SqliteVault, VaultError> {
+        SqliteVault::open(&self.path(), ORIGIN, DEPLOYMENT, claim).await
+    }
+
+    async fn close(&self, vault: SqliteVault) {
+        vault.close().await.unwrap();
     }
 
     async fn open_read_only(&self, origin: &str, deployment: &str) -> Result<SqliteVault, VaultError> {
@@ -71,6 +101,14 @@ impl Place for Sqlite {
 
     fn change_format(&self, format: &str) -> String {
         format!("UPDATE meta SET value = '{format}' WHERE key = 'format'")
+    }
+
+    fn change_lease(&self, lease: &str) -> String {
+        format!("UPDATE meta SET value = '{lease}' WHERE key = 'lease'")
+    }
+
+    fn forget_lease(&self) -> String {
+        "DELETE FROM meta WHERE key = 'lease'".to_owned()
     }
 }
 
@@ -92,11 +130,19 @@ impl Place for MariaDb {
     type Store = MySqlVault;
 
     async fn create(&self, origin: &str, simulation: bool, deployment: &str) -> Result<MySqlVault, VaultError> {
-        MySqlVault::create(&self.server(), origin, simulation, deployment).await
+        MySqlVault::create(&self.server(), origin, simulation, deployment, &claim("host-1")).await
     }
 
     async fn open(&self, origin: &str, deployment: &str) -> Result<MySqlVault, VaultError> {
-        MySqlVault::open(&self.server(), origin, deployment).await
+        MySqlVault::open(&self.server(), origin, deployment, &claim("host-1")).await
+    }
+
+    async fn open_as(&self, claim: &Claim) -> Result<MySqlVault, VaultError> {
+        MySqlVault::open(&self.server(), ORIGIN, DEPLOYMENT, claim).await
+    }
+
+    async fn close(&self, vault: MySqlVault) {
+        vault.close().await.unwrap();
     }
 
     async fn open_read_only(&self, origin: &str, deployment: &str) -> Result<MySqlVault, VaultError> {
@@ -113,6 +159,14 @@ impl Place for MariaDb {
 
     fn change_format(&self, format: &str) -> String {
         format!("UPDATE meta SET value = '{format}' WHERE name = 'format'")
+    }
+
+    fn change_lease(&self, lease: &str) -> String {
+        format!("UPDATE meta SET value = '{lease}' WHERE name = 'lease'")
+    }
+
+    fn forget_lease(&self) -> String {
+        "DELETE FROM meta WHERE name = 'lease'".to_owned()
     }
 }
 
@@ -142,11 +196,19 @@ impl Place for Postgres {
     type Store = PostgresVault;
 
     async fn create(&self, origin: &str, simulation: bool, deployment: &str) -> Result<PostgresVault, VaultError> {
-        PostgresVault::create(&self.server(), origin, simulation, deployment).await
+        PostgresVault::create(&self.server(), origin, simulation, deployment, &claim("host-1")).await
     }
 
     async fn open(&self, origin: &str, deployment: &str) -> Result<PostgresVault, VaultError> {
-        PostgresVault::open(&self.server(), origin, deployment).await
+        PostgresVault::open(&self.server(), origin, deployment, &claim("host-1")).await
+    }
+
+    async fn open_as(&self, claim: &Claim) -> Result<PostgresVault, VaultError> {
+        PostgresVault::open(&self.server(), ORIGIN, DEPLOYMENT, claim).await
+    }
+
+    async fn close(&self, vault: PostgresVault) {
+        vault.close().await.unwrap();
     }
 
     async fn open_read_only(&self, origin: &str, deployment: &str) -> Result<PostgresVault, VaultError> {
@@ -163,5 +225,13 @@ impl Place for Postgres {
 
     fn change_format(&self, format: &str) -> String {
         format!("UPDATE retentiond.meta SET value = '{format}' WHERE key = 'format'")
+    }
+
+    fn change_lease(&self, lease: &str) -> String {
+        format!("UPDATE retentiond.meta SET value = '{lease}' WHERE key = 'lease'")
+    }
+
+    fn forget_lease(&self) -> String {
+        "DELETE FROM retentiond.meta WHERE key = 'lease'".to_owned()
     }
 }

@@ -6,7 +6,7 @@ use retentiond::{
 };
 
 use crate::{
-    places::{Place as _, Postgres, server_of},
+    places::{Place as _, Postgres, claim, server_of},
     scenarios::{DEPLOYMENT, HEAD, ORIGIN, bucket, now, segment},
     servers::{Engine, Server},
 };
@@ -36,7 +36,7 @@ async fn whether_there_is_a_vault_is_asked_of_the_server() {
 async fn a_second_writer_is_told_that_another_is_at_work() {
     let place = Postgres::new();
     let first = place.create(ORIGIN, false, DEPLOYMENT).await.unwrap();
-    let error = place.open(ORIGIN, DEPLOYMENT).await.unwrap_err();
+    let error = place.open_as(&claim("host-2")).await.unwrap_err();
     assert!(matches!(error, VaultError::Locked { .. }), "{error}");
     place.open_read_only(ORIGIN, DEPLOYMENT).await.unwrap();
     first.close().await.unwrap();
@@ -55,7 +55,7 @@ async fn a_session_that_the_server_ends_is_opened_anew_and_its_lock_with_it() {
     assert!(matches!(lost, VaultError::Unreachable { .. }), "{lost}");
     assert_eq!(vault.batch(&"b".into()).await.unwrap(), []);
     assert_eq!(vault.batch(&"a".into()).await.unwrap().len(), 1);
-    let error = place.open(ORIGIN, DEPLOYMENT).await.unwrap_err();
+    let error = place.open_as(&claim("host-2")).await.unwrap_err();
     assert!(matches!(error, VaultError::Locked { .. }), "{error}");
 }
 
@@ -63,7 +63,8 @@ async fn a_session_that_the_server_ends_is_opened_anew_and_its_lock_with_it() {
 async fn a_crash_of_the_server_loses_no_segment_and_gives_no_number_twice() {
     let server = Server::start(Engine::Postgres, &[]);
     let database = server.database();
-    let mut vault = PostgresVault::create(&server_of(&database.url()), ORIGIN, false, DEPLOYMENT).await.unwrap();
+    let mut vault =
+        PostgresVault::create(&server_of(&database.url()), ORIGIN, false, DEPLOYMENT, &claim("host-1")).await.unwrap();
     vault.store(&[segment(&bucket("member", 1), "a", "one")], &HEAD, now()).await.unwrap();
     let number = vault.batch(&"a".into()).await.unwrap()[0].0;
     server.kill();

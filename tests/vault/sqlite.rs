@@ -9,6 +9,7 @@ use retentiond::{
 use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
+use crate::places::claim;
 use crate::scenarios::{DEPLOYMENT, HEAD, ORIGIN, bucket, keys_gone, now, segment};
 
 fn vault_path(folder: &TempDir) -> PathBuf {
@@ -16,7 +17,7 @@ fn vault_path(folder: &TempDir) -> PathBuf {
 }
 
 async fn new_vault(folder: &TempDir) -> SqliteVault {
-    SqliteVault::create(&vault_path(folder), ORIGIN, false, DEPLOYMENT).await.unwrap()
+    SqliteVault::create(&vault_path(folder), ORIGIN, false, DEPLOYMENT, &claim("host-1")).await.unwrap()
 }
 
 fn found_in_files(folder: &Path, mark: &str) -> usize {
@@ -51,12 +52,12 @@ async fn what_is_not_a_vault_is_neither_opened_nor_changed() {
 
     for path in [&plain, &text, &empty] {
         let before = std::fs::read(path).unwrap();
-        let error = SqliteVault::open(path, ORIGIN, DEPLOYMENT).await.unwrap_err();
+        let error = SqliteVault::open(path, ORIGIN, DEPLOYMENT, &claim("host-1")).await.unwrap_err();
         assert!(matches!(error, VaultError::Foreign { .. }), "{error}");
         assert_eq!(std::fs::read(path).unwrap(), before);
     }
     let missing = folder.path().join("missing.db");
-    let error = SqliteVault::open(&missing, ORIGIN, DEPLOYMENT).await.unwrap_err();
+    let error = SqliteVault::open(&missing, ORIGIN, DEPLOYMENT, &claim("host-1")).await.unwrap_err();
     assert!(matches!(error, VaultError::Unreachable { .. }), "{error}");
     assert!(!missing.exists());
 }
@@ -66,12 +67,12 @@ async fn a_vault_is_never_made_over_something() {
     let folder = tempfile::tempdir().unwrap();
     let orphan = folder.path().join("orphan.db");
     std::fs::write(folder.path().join("orphan.db-wal"), "the last that is left").unwrap();
-    SqliteVault::create(&orphan, ORIGIN, false, DEPLOYMENT).await.unwrap_err();
+    SqliteVault::create(&orphan, ORIGIN, false, DEPLOYMENT, &claim("host-1")).await.unwrap_err();
     assert!(!orphan.exists());
 
     let empty = folder.path().join("empty.db");
     std::fs::write(&empty, "").unwrap();
-    SqliteVault::create(&empty, ORIGIN, false, DEPLOYMENT).await.unwrap();
+    SqliteVault::create(&empty, ORIGIN, false, DEPLOYMENT, &claim("host-1")).await.unwrap();
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use super::{
     mysql::{MySqlScan, MySqlSource},
     postgres::{PostgresScan, PostgresSource},
     sqlite::{SqliteScan, SqliteSource},
-    vault::{MySqlVault, PostgresVault, SqliteVault},
+    vault::{Claim, MySqlVault, PostgresVault, SqliteVault},
 };
 use crate::{
     domain::{
@@ -134,28 +134,36 @@ impl AnyVault {
     }
 
     /// Makes a new vault. `Foreign` where there is something already.
-    pub async fn create(place: &Place, identity: Identity<'_>, simulation: bool) -> Result<Self, VaultError> {
+    pub async fn create(
+        place: &Place,
+        (identity, claim): (Identity<'_>, &Claim),
+        simulation: bool,
+    ) -> Result<Self, VaultError> {
         let Identity { origin, deployment } = identity;
         match place {
-            Place::File(path) => Ok(Self::Sqlite(SqliteVault::create(path, origin, simulation, deployment).await?)),
+            Place::File(path) => {
+                Ok(Self::Sqlite(SqliteVault::create(path, origin, simulation, deployment, claim).await?))
+            }
             Place::Server(server) => match server.address.engine {
                 Engine::Postgres => {
-                    Ok(Self::Postgres(PostgresVault::create(server, origin, simulation, deployment).await?))
+                    Ok(Self::Postgres(PostgresVault::create(server, origin, simulation, deployment, claim).await?))
                 }
-                Engine::Mysql => Ok(Self::MySql(MySqlVault::create(server, origin, simulation, deployment).await?)),
+                Engine::Mysql => {
+                    Ok(Self::MySql(MySqlVault::create(server, origin, simulation, deployment, claim).await?))
+                }
             },
         }
     }
 
-    /// Opens the vault that was made for this origin and deployment, for one
-    /// writer at a time.
-    pub async fn open(place: &Place, identity: Identity<'_>) -> Result<Self, VaultError> {
+    /// Opens the vault that was made for this origin and deployment, as the
+    /// only one who writes.
+    pub async fn open(place: &Place, identity: Identity<'_>, claim: &Claim) -> Result<Self, VaultError> {
         let Identity { origin, deployment } = identity;
         match place {
-            Place::File(path) => Ok(Self::Sqlite(SqliteVault::open(path, origin, deployment).await?)),
+            Place::File(path) => Ok(Self::Sqlite(SqliteVault::open(path, origin, deployment, claim).await?)),
             Place::Server(server) => match server.address.engine {
-                Engine::Postgres => Ok(Self::Postgres(PostgresVault::open(server, origin, deployment).await?)),
-                Engine::Mysql => Ok(Self::MySql(MySqlVault::open(server, origin, deployment).await?)),
+                Engine::Postgres => Ok(Self::Postgres(PostgresVault::open(server, origin, deployment, claim).await?)),
+                Engine::Mysql => Ok(Self::MySql(MySqlVault::open(server, origin, deployment, claim).await?)),
             },
         }
     }
@@ -301,5 +309,9 @@ impl Vault for AnyVault {
 
     async fn remember_head(&mut self, head: &Head) -> Result<(), VaultError> {
         each!(self, vault => failpoint::around("vault.remember_head", vault.remember_head(head)).await)
+    }
+
+    async fn keep_lease(&mut self) -> Result<(), VaultError> {
+        each!(self, vault => vault.keep_lease().await)
     }
 }

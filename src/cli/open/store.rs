@@ -14,6 +14,7 @@ use crate::{
         failpoint,
         keyring::FileKeyring,
         ledger::{self, FileLedger, LedgerView},
+        vault::Claim,
     },
     cli::{args::Cli, error::CommandError, exit::Exit},
     domain::{
@@ -135,7 +136,7 @@ async fn open_for_writing(
     let keyring = FileKeyring::open(&settings.keyring_dir(), origin, kek(settings)?)?;
     let deployment = ledger::verifier_key(&folder)?;
     let identity = Identity { origin, deployment: &deployment };
-    let mut vault = AnyVault::open(&settings.vault_place()?, identity).await?;
+    let mut vault = AnyVault::open(&settings.vault_place()?, identity, &Claim::under(&lock)?).await?;
     same_past(&folder, ledger.head(), vault.remembered_head().await?)?;
     let custody = Custody::new(vault, keyring, ledger, run);
     Ok(Writing { custody, clock, simulation: simulated, _lock: lock })

@@ -30,7 +30,7 @@ pub fn from_mysql(error: sqlx::Error) -> VaultError {
     match number {
         Some(DISK_FULL | TABLE_FULL | ERROR_ON_WRITE) => VaultError::Full { reason },
         Some(DUPLICATE) => VaultError::Engine { reason: "it already holds one of these segments".to_owned() },
-        Some(LOCKED) => VaultError::Unreachable { reason: "another connection holds its lock for too long".to_owned() },
+        Some(LOCKED) => VaultError::Locked { reason: "another connection holds its lock for too long".to_owned() },
         Some(number) if UNREACHABLE.contains(&number) => VaultError::Unreachable { reason },
         _ => VaultError::Engine { reason },
     }

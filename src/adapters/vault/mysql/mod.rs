@@ -12,6 +12,7 @@
 
 mod failure;
 mod identity;
+mod lease;
 mod schema;
 mod segments;
 mod session;
@@ -19,6 +20,7 @@ mod session;
 use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 
+use super::lease::{Claim, Tenure, given_back, reads_only};
 use crate::{
     adapters::engine::Server,
     domain::{
@@ -38,6 +40,8 @@ use session::{Access, VaultSession};
 pub struct MySqlVault {
     session: VaultSession,
     simulation: bool,
+    /// `None` for whoever only reads.
+    tenure: Option<Tenure>,
     /// `None` after a failure, until the next call.
     connection: Option<MySqlConnection>,
 }
@@ -55,26 +59,31 @@ impl MySqlVault {
         origin: &str,
         simulation: bool,
         deployment_id: &str,
+        claim: &Claim,
     ) -> Result<Self, VaultError> {
         let session = VaultSession::new(server, origin, deployment_id, Access::Write);
         session.create(simulation).await?;
-        Self::opened(session).await
+        Self::opened(session, Some(claim)).await
     }
 
-    /// Opens the vault that was made for this origin and deployment. A vault is
-    /// never made anew by the way.
-    pub async fn open(server: &Server, origin: &str, deployment_id: &str) -> Result<Self, VaultError> {
-        Self::opened(VaultSession::new(server, origin, deployment_id, Access::Write)).await
+    /// Opens the vault that was made for this origin and deployment, under its
+    /// lease. A vault is never made anew by the way.
+    pub async fn open(server: &Server, origin: &str, deployment_id: &str, claim: &Claim) -> Result<Self, VaultError> {
+        Self::opened(VaultSession::new(server, origin, deployment_id, Access::Write), Some(claim)).await
     }
 
     /// Opens it in a session that refuses to write.
     pub async fn open_read_only(server: &Server, origin: &str, deployment_id: &str) -> Result<Self, VaultError> {
-        Self::opened(VaultSession::new(server, origin, deployment_id, Access::Read)).await
+        Self::opened(VaultSession::new(server, origin, deployment_id, Access::Read), None).await
     }
 
-    async fn opened(session: VaultSession) -> Result<Self, VaultError> {
-        let (connection, simulation) = session.connect().await?;
-        Ok(Self { session, simulation, connection: Some(connection) })
+    async fn opened(session: VaultSession, claim: Option<&Claim>) -> Result<Self, VaultError> {
+        let (mut connection, simulation) = session.connect().await?;
+        let tenure = match claim {
+            Some(claim) => Some(lease::take(&mut connection, claim).await?),
+            None => None,
+        };
+        Ok(Self { session, simulation, tenure, connection: Some(connection) })
     }
 
     /// Whether the vault was made for a simulated clock.
@@ -83,13 +92,14 @@ impl MySqlVault {
         self.simulation
     }
 
-    /// Says goodbye to the server.
+    /// Gives the lease back and says goodbye to the server.
     pub async fn close(mut self) -> Result<(), VaultError> {
         use sqlx::Connection as _;
-        match self.connection.take() {
-            Some(connection) => connection.close().await.map_err(from_mysql),
-            None => Ok(()),
+        let Some(mut connection) = self.connection.take() else { return Ok(()) };
+        if let Some(tenure) = &self.tenure {
+            given_back(lease::release(&mut connection, tenure).await);
         }
+        connection.close().await.map_err(from_mysql)
     }
 
     /// Takes the connection out, or makes one.
@@ -110,7 +120,8 @@ impl MySqlVault {
         Ok(found)
     }
 
-    /// Runs `work` in one transaction that holds the writers' lock.
+    /// Runs `work` in one transaction that holds the writers' lock and
+    /// renews the lease first.
     async fn write<T>(
         &mut self,
         work: impl AsyncFnOnce(&mut MySqlConnection) -> Result<T, VaultError>,
@@ -118,6 +129,9 @@ impl MySqlVault {
         let mut connection = self.connection().await?;
         schema::execute(&mut connection, schema::BEGIN).await?;
         segments::lock_numbers(&mut connection).await?;
+        if let Some(tenure) = &self.tenure {
+            lease::renew(&mut connection, tenure).await?;
+        }
         let done = work(&mut connection).await?;
         schema::execute(&mut connection, schema::COMMIT).await?;
         self.connection = Some(connection);
@@ -193,5 +207,13 @@ impl Vault for MySqlVault {
 
     async fn remember_head(&mut self, head: &Head) -> Result<(), VaultError> {
         self.write(async |connection| identity::remember_head(connection, head).await).await
+    }
+
+    async fn keep_lease(&mut self) -> Result<(), VaultError> {
+        let tenure = self.tenure.clone().ok_or_else(reads_only)?;
+        if self.read(async |connection| lease::is_short(connection, &tenure).await).await? {
+            self.write(async |_| Ok(())).await?;
+        }
+        Ok(())
     }
 }

@@ -67,6 +67,18 @@ pub const META_ALL: &str = "SELECT name, value FROM meta";
 pub const META_GET: &str = "SELECT value FROM meta WHERE name = ?";
 pub const META_PUT: &str = "INSERT INTO meta (name, value) VALUES (?, ?) ON DUPLICATE KEY UPDATE value = VALUES(value)";
 
+/// The lease, if there is one, and the server's time in milliseconds.
+pub const LEASE_GET: &str = "SELECT (SELECT value FROM meta WHERE name = ?),
+    CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)";
+
+/// Values: what stands before the expiry, how long, what stands behind, the
+/// name, and twice what stands before the expiry for as long as it is ours.
+pub const LEASE_RENEW: &str = "UPDATE meta
+    SET value = CONCAT(?, CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED) + ?, ?)
+    WHERE name = ? AND LEFT(value, CHAR_LENGTH(?)) = ?";
+
+pub const LEASE_RELEASE: &str = "UPDATE meta SET value = ? WHERE name = ? AND LEFT(value, CHAR_LENGTH(?)) = ?";
+
 /// The writers' lock, which is also the last number given.
 pub const LOCK: &str = "SELECT value FROM meta WHERE name = ? FOR UPDATE";
 

@@ -8,6 +8,7 @@
 //! the old session holds until the server has settled its last transaction: what
 //! is read then is final, and nothing is guessed.
 
+mod lease;
 mod schema;
 mod segments;
 
@@ -16,7 +17,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use super::contents::{self, META_HEAD};
+use super::{
+    contents::{self, META_HEAD},
+    lease::{Claim, Tenure, Whose, given_back, reads_only},
+};
 use crate::{
     adapters::{
         engine::{Patience, Server},
@@ -45,6 +49,8 @@ pub struct PostgresVault {
     deployment_id: String,
     access: Access,
     simulation: bool,
+    /// `None` for whoever only reads.
+    tenure: Option<Tenure>,
     /// `None` after a failure, until the next call.
     session: Option<PgConnection>,
 }
@@ -71,6 +77,7 @@ impl PostgresVault {
         origin: &str,
         simulation: bool,
         deployment_id: &str,
+        claim: &Claim,
     ) -> Result<Self, VaultError> {
         let mut session = connect(server).await?;
         refuse_another(&mut session).await?;
@@ -89,33 +96,38 @@ impl PostgresVault {
         }
         schema(&mut session, schema::COMMIT).await.map_err(from_postgres)?;
         session.close().await.map_err(from_postgres)?;
-        Self::open(server, origin, deployment_id).await
+        Self::open(server, origin, deployment_id, claim).await
     }
 
-    /// Opens the vault that was made for this origin and deployment, as its only
-    /// writer. `Unreachable` where there is none: a vault is never made anew by
+    /// Opens the vault that was made for this origin and deployment, under its
+    /// lease. `Unreachable` where there is none: a vault is never made anew by
     /// the way.
-    pub async fn open(server: &Server, origin: &str, deployment_id: &str) -> Result<Self, VaultError> {
-        Self::opened(server, origin, deployment_id, Access::Write).await
+    pub async fn open(server: &Server, origin: &str, deployment_id: &str, claim: &Claim) -> Result<Self, VaultError> {
+        let mut vault = Self::at(server, origin, deployment_id, Access::Write);
+        let (mut session, simulation) = vault.connect(Some(claim)).await?;
+        vault.tenure = Some(lease::take(&mut session, claim).await?);
+        (vault.session, vault.simulation) = (Some(session), simulation);
+        Ok(vault)
     }
 
     /// Opens it so that it cannot be written.
     pub async fn open_read_only(server: &Server, origin: &str, deployment_id: &str) -> Result<Self, VaultError> {
-        Self::opened(server, origin, deployment_id, Access::Read).await
+        let mut vault = Self::at(server, origin, deployment_id, Access::Read);
+        let (session, simulation) = vault.connect(None).await?;
+        (vault.session, vault.simulation) = (Some(session), simulation);
+        Ok(vault)
     }
 
-    async fn opened(server: &Server, origin: &str, deployment_id: &str, access: Access) -> Result<Self, VaultError> {
-        let mut vault = Self {
+    fn at(server: &Server, origin: &str, deployment_id: &str, access: Access) -> Self {
+        Self {
             server: server.clone(),
             origin: origin.to_owned(),
             deployment_id: deployment_id.to_owned(),
             access,
             simulation: false,
+            tenure: None,
             session: None,
-        };
-        let (session, simulation) = vault.connect().await?;
-        (vault.session, vault.simulation) = (Some(session), simulation);
-        Ok(vault)
+        }
     }
 
     /// Whether the vault was made for a simulated clock.
@@ -124,16 +136,18 @@ impl PostgresVault {
         self.simulation
     }
 
-    /// Ends the session in an orderly way, and with it the writer's lock.
+    /// Gives the lease back and ends the session in an orderly way, and with it the writer's lock.
     pub async fn close(mut self) -> Result<(), VaultError> {
-        match self.session.take() {
-            Some(session) => session.close().await.map_err(from_postgres),
-            None => Ok(()),
+        let Some(mut session) = self.session.take() else { return Ok(()) };
+        if let Some(tenure) = &self.tenure {
+            given_back(lease::release(&mut session, tenure).await);
         }
+        session.close().await.map_err(from_postgres)
     }
 
-    /// Opens a session and checks that this is the vault it should be.
-    async fn connect(&self) -> Result<(PgConnection, bool), VaultError> {
+    /// Opens a session and checks that this is the vault it should be. A claim is
+    /// for the lease; whoever has it already needs none.
+    async fn connect(&self, claim: Option<&Claim>) -> Result<(PgConnection, bool), VaultError> {
         let mut session = connect(&self.server).await?;
         schema(&mut session, schema::SAFE).await.map_err(from_postgres)?;
         if tables(&mut session).await? == 0 {
@@ -146,7 +160,8 @@ impl PostgresVault {
         match self.access {
             Access::Read => schema(&mut session, schema::READ_ONLY).await.map_err(from_postgres)?,
             Access::Write => {
-                schema(&mut session, schema::LOCK).await.map_err(locked)?;
+                let whose = claim.map(Whose::New).or_else(|| self.tenure.as_ref().map(Whose::Again));
+                lease::lock(&mut session, &whose.ok_or_else(reads_only)?).await?;
                 warn_of_losses(&mut session).await?;
             }
         }
@@ -156,7 +171,7 @@ impl PostgresVault {
     async fn session(&mut self) -> Result<PgConnection, VaultError> {
         match self.session.take() {
             Some(session) => Ok(session),
-            None => Ok(self.connect().await?.0),
+            None => Ok(self.connect(None).await?.0),
         }
     }
 
@@ -170,13 +185,16 @@ impl PostgresVault {
         Ok(found)
     }
 
-    /// Runs `work` in one transaction.
+    /// Runs `work` in one transaction that renews the lease first.
     async fn write<T>(
         &mut self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, VaultError>,
     ) -> Result<T, VaultError> {
         let mut session = self.session().await?;
         schema(&mut session, schema::BEGIN).await.map_err(from_postgres)?;
+        if let Some(tenure) = &self.tenure {
+            lease::renew(&mut session, tenure).await?;
+        }
         let done = work(&mut session).await?;
         schema(&mut session, schema::COMMIT).await.map_err(from_postgres)?;
         self.session = Some(session);
@@ -254,6 +272,14 @@ impl Vault for PostgresVault {
 
     async fn remember_head(&mut self, head: &Head) -> Result<(), VaultError> {
         self.write(async |session| keep_head(session, head).await).await
+    }
+
+    async fn keep_lease(&mut self) -> Result<(), VaultError> {
+        let tenure = self.tenure.clone().ok_or_else(reads_only)?;
+        if self.read(async |session| lease::is_short(session, &tenure).await).await? {
+            self.write(async |_| Ok(())).await?;
+        }
+        Ok(())
     }
 }
 

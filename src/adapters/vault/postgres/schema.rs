@@ -58,6 +58,23 @@ pub const META_GET: &str = "SELECT value FROM retentiond.meta WHERE key = $1";
 pub const META_PUT: &str = "INSERT INTO retentiond.meta (key, value) VALUES ($1, $2)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
+/// The lease, if there is one, and the server's time in milliseconds.
+pub const LEASE_GET: &str = "SELECT (SELECT value FROM retentiond.meta WHERE key = $1),
+    (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+
+/// `$2` is what stands before the expiry for as long as the lease is ours.
+pub const LEASE_RENEW: &str = "UPDATE retentiond.meta
+    SET value = $2 || ((extract(epoch FROM clock_timestamp()) * 1000)::bigint + $3::bigint) || $4
+    WHERE key = $1 AND left(value, length($2)) = $2";
+
+pub const LEASE_RELEASE: &str = "UPDATE retentiond.meta SET value = $3 WHERE key = $1 AND left(value, length($2)) = $2";
+
+/// Ends the sessions that hold the writer's lock: of a runner whose lease is
+/// over and who does not wake up to end them. They are this role's own.
+pub const END_WRITERS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks
+    WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND classid = 1920233078 AND objid = 1 AND objsubid = 2 AND granted AND pid <> pg_backend_pid()";
+
 /// Any number of segments in one statement, numbered in their order.
 pub const INSERT: &str = "INSERT INTO retentiond.segment
     (bucket_rule, bucket_date, dataset, batch, salt, records, bytes, header, idx, body, sealed_at)

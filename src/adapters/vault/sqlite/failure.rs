@@ -6,6 +6,7 @@ use crate::ports::VaultError;
 /// Extended result codes are primary codes with more bits above the lowest eight.
 const PRIMARY: i32 = 0xff;
 const PERM: i32 = 3;
+const BUSY: i32 = 5;
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 const CANNOT_OPEN: i32 = 14;
@@ -14,6 +15,15 @@ const UNIQUE: i32 = 2067;
 /// The shared memory file cannot grow. When a database or log file cannot, for
 /// the same reason, SQLite itself says `FULL`.
 const NO_ROOM_FOR_SHARED_MEMORY: i32 = 4874;
+
+/// The write lock was not to be had where a vault is opened.
+pub fn locked(error: sqlx::Error) -> VaultError {
+    let code = error.as_database_error().and_then(|engine| engine.code()).and_then(|code| code.parse::<i32>().ok());
+    if code.is_some_and(|code| code & PRIMARY == BUSY) {
+        return VaultError::Locked { reason: "its file is locked by another connection; hint: wait for it".to_owned() };
+    }
+    from_sqlite(error)
+}
 
 /// Sorts an error by what a caller can do about it.
 pub fn from_sqlite(error: sqlx::Error) -> VaultError {

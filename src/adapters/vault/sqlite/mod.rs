@@ -7,6 +7,7 @@
 
 mod failure;
 mod file;
+mod lease;
 mod schema;
 mod segments;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
 
+use super::lease::{Claim, Tenure, given_back, reads_only};
 use crate::{
     domain::{
         destroy::{BucketFacts, KeysGone},
@@ -34,6 +36,8 @@ use file::{Access, VaultFile};
 pub struct SqliteVault {
     file: VaultFile,
     simulation: bool,
+    /// `None` for whoever only reads.
+    tenure: Option<Tenure>,
     /// `None` after a failure, until the next call.
     connection: Option<SqliteConnection>,
 }
@@ -41,27 +45,37 @@ pub struct SqliteVault {
 impl SqliteVault {
     /// Makes a new vault and opens it. `Foreign` where there is already
     /// something at `path`.
-    pub async fn create(path: &Path, origin: &str, simulation: bool, deployment_id: &str) -> Result<Self, VaultError> {
+    pub async fn create(
+        path: &Path,
+        origin: &str,
+        simulation: bool,
+        deployment_id: &str,
+        claim: &Claim,
+    ) -> Result<Self, VaultError> {
         let file = VaultFile::at(path, origin, deployment_id, Access::Write)?;
         file.create(simulation).await?;
-        Self::opened(file).await
+        Self::opened(file, Some(claim)).await
     }
 
-    /// Opens the vault that was made for this origin and deployment.
-    /// `Unreachable` where there is none: a vault is never made anew by the way.
-    pub async fn open(path: &Path, origin: &str, deployment_id: &str) -> Result<Self, VaultError> {
-        Self::opened(VaultFile::at(path, origin, deployment_id, Access::Write)?).await
+    /// Opens the vault that was made for this origin and deployment, under its
+    /// lease. `Unreachable` where there is none: a vault is never made anew by the way.
+    pub async fn open(path: &Path, origin: &str, deployment_id: &str, claim: &Claim) -> Result<Self, VaultError> {
+        Self::opened(VaultFile::at(path, origin, deployment_id, Access::Write)?, Some(claim)).await
     }
 
     /// Opens it so that it cannot be written. The folder must still allow the
     /// shared memory file through which SQLite readers and writers coordinate.
     pub async fn open_read_only(path: &Path, origin: &str, deployment_id: &str) -> Result<Self, VaultError> {
-        Self::opened(VaultFile::at(path, origin, deployment_id, Access::Read)?).await
+        Self::opened(VaultFile::at(path, origin, deployment_id, Access::Read)?, None).await
     }
 
-    async fn opened(file: VaultFile) -> Result<Self, VaultError> {
-        let (connection, simulation) = file.connect().await?;
-        Ok(Self { file, simulation, connection: Some(connection) })
+    async fn opened(file: VaultFile, claim: Option<&Claim>) -> Result<Self, VaultError> {
+        let (mut connection, simulation) = file.connect().await?;
+        let tenure = match claim {
+            Some(claim) => Some(lease::take(&mut connection, claim).await?),
+            None => None,
+        };
+        Ok(Self { file, simulation, tenure, connection: Some(connection) })
     }
 
     /// Whether the vault was made for a simulated clock.
@@ -70,14 +84,15 @@ impl SqliteVault {
         self.simulation
     }
 
-    /// Closes the file in an orderly way: the write-ahead log is folded in and
+    /// Gives the lease back and closes the file in an orderly way: the write-ahead log is folded in and
     /// its file removed, unless somebody else still reads.
     pub async fn close(mut self) -> Result<(), VaultError> {
         use sqlx::Connection as _;
-        match self.connection.take() {
-            Some(connection) => connection.close().await.map_err(failure::from_sqlite),
-            None => Ok(()),
+        let Some(mut connection) = self.connection.take() else { return Ok(()) };
+        if let Some(tenure) = &self.tenure {
+            given_back(lease::release(&mut connection, tenure).await);
         }
+        connection.close().await.map_err(failure::from_sqlite)
     }
 
     /// Takes the connection out, or makes one.
@@ -98,7 +113,8 @@ impl SqliteVault {
         Ok(found)
     }
 
-    /// Runs `work` in one transaction that has the write lock from its start.
+    /// Runs `work` in one transaction that has the write lock from its start and
+    /// renews the lease first.
     /// sqlx's own transactions are not used: when SQLite runs full it may undo
     /// the transaction by itself, and sqlx would count it as open for good.
     async fn write<T>(
@@ -107,6 +123,9 @@ impl SqliteVault {
     ) -> Result<T, VaultError> {
         let mut connection = self.connection().await?;
         schema::execute(&mut connection, schema::BEGIN).await?;
+        if let Some(tenure) = &self.tenure {
+            lease::renew(&mut connection, tenure).await?;
+        }
         let done = work(&mut connection).await?;
         schema::execute(&mut connection, schema::COMMIT).await?;
         self.connection = Some(connection);
@@ -185,5 +204,13 @@ impl Vault for SqliteVault {
 
     async fn remember_head(&mut self, head: &Head) -> Result<(), VaultError> {
         self.write(async |connection| file::remember_head(connection, head).await).await
+    }
+
+    async fn keep_lease(&mut self) -> Result<(), VaultError> {
+        let tenure = self.tenure.clone().ok_or_else(reads_only)?;
+        if self.read(async |connection| lease::is_short(connection, &tenure).await).await? {
+            self.write(async |_| Ok(())).await?;
+        }
+        Ok(())
     }
 }

@@ -57,6 +57,17 @@ pub const META_GET: &str = "SELECT value FROM meta WHERE key = ?1";
 pub const META_PUT: &str =
     "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
+/// The lease, if there is one, and the time in milliseconds.
+pub const LEASE_GET: &str =
+    "SELECT (SELECT value FROM meta WHERE key = ?1), CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+
+/// `?2` is what stands before the expiry for as long as the lease is ours.
+pub const LEASE_RENEW: &str = "UPDATE meta
+    SET value = ?2 || (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) + ?3) || ?4
+    WHERE key = ?1 AND substr(value, 1, length(?2)) = ?2";
+
+pub const LEASE_RELEASE: &str = "UPDATE meta SET value = ?3 WHERE key = ?1 AND substr(value, 1, length(?2)) = ?2";
+
 pub const INSERT: &str = "INSERT INTO segment
     (bucket_rule, bucket_date, dataset, batch, salt, records, bytes, header, idx, body, sealed_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";

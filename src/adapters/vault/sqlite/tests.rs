@@ -96,7 +96,9 @@ fn keys_gone(buckets: Vec<BucketFacts>) -> KeysGone {
 }
 
 async fn new_vault(folder: &TempDir) -> SqliteVault {
-    SqliteVault::create(&folder.path().join("vault.db"), ORIGIN, false, DEPLOYMENT).await.unwrap()
+    let lasts = Duration::from_secs(60);
+    let claim = Claim { holder: "host, process 1".to_owned(), seat: "seat".to_owned(), lasts };
+    SqliteVault::create(&folder.path().join("vault.db"), ORIGIN, false, DEPLOYMENT, &claim).await.unwrap()
 }
 
 async fn pages(vault: &mut SqliteVault) -> u32 {
