@@ -135,6 +135,12 @@ async fn the_vaults_role_makes_and_keeps_a_vault() {
         database.raw.query(&format!("SELECT has_database_privilege('{user}', current_database(), 'CREATE')")),
         "f"
     );
+    vault.close().await.unwrap();
+    // Whoever follows ends the session of a runner that does not wake up.
+    let gone = Claim { lasts: std::time::Duration::ZERO, ..claim.clone() };
+    let _former = PostgresVault::open(&server, "o", "d", &gone).await.unwrap();
+    let elsewhere = Claim { seat: "elsewhere".to_owned(), ..claim };
+    PostgresVault::open(&server, "o", "d", &elsewhere).await.unwrap();
 }
 
 #[test]

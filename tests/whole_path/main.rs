@@ -21,6 +21,7 @@ mod files;
 mod full_disk;
 mod hold;
 mod kill;
+mod lease;
 mod ledger;
 mod missing_parts;
 mod pipeline;
