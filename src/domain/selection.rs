@@ -42,6 +42,13 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// Events before this are due for whoever asks about another dataset's rows. One
+    /// that does not run has nothing due; its rows are no younger for that.
+    #[must_use]
+    pub fn due_to_others_before(&self) -> DateTime<Utc> {
+        if self.due_before == self.not_before { self.overdue_before } else { self.due_before }
+    }
+
     /// The last instant at which the event of what moves for this cause may lie.
     #[must_use]
     pub fn latest(&self, cause: &Cause) -> DateTime<Utc> {

@@ -176,9 +176,9 @@ impl<'a> Cycle<'a> {
     }
 
     /// At most so many records of a dataset belong to what the plan moves by
-    /// other rules, and move before it.
+    /// other rules, and move before it. Which of them do, `idle` decides.
     fn ahead(&self, dataset: &Dataset) -> u64 {
-        let beside = |item: &&Separation| item.source == dataset.source && !self.refused(&item.rule);
+        let beside = |item: &&Separation| item.source == dataset.source;
         self.plan.separations().filter(beside).flat_map(|item| item.sooner.values()).sum()
     }
 

@@ -4,6 +4,7 @@
 use chrono::{TimeDelta, Utc};
 use retentiond::{
     domain::{
+        deployment::Edge,
         hold::{Cover, Held},
         id::EventName,
         selection::Scope,
@@ -13,7 +14,7 @@ use retentiond::{
 
 use super::{
     engine::Database,
-    fixture::{dataset, move_all, scope},
+    fixture::{child, dataset, move_all, scope},
 };
 
 fn cover(subjects: &[&str], keys: &[&str]) -> Cover {
@@ -62,6 +63,30 @@ pub async fn what_a_collation_calls_the_same_is_frozen_as_well<D: Database>() {
     assert!(found.held);
     assert_eq!(move_all(&mut database.source().await, &orders, &scope, 10).await.keys(), ["a3"]);
     assert_eq!(database.ask("SELECT id FROM orders ORDER BY id").await.len(), 3);
+}
+
+/// A record that is frozen keeps what it belongs to, also where it is due itself.
+pub async fn what_is_frozen_keeps_the_record_that_it_belongs_to<D: Database>() {
+    let database = D::new(
+        "CREATE TABLE members (id INTEGER PRIMARY KEY, at VARCHAR(40));
+         CREATE TABLE visits (id INTEGER PRIMARY KEY, at VARCHAR(40), member_id INTEGER,
+            FOREIGN KEY (member_id) REFERENCES members (id));
+         INSERT INTO members VALUES (1, '2020-01-01 00:00:00'), (2, '2020-01-01 00:00:00');
+         INSERT INTO visits VALUES (1, '2020-01-01 00:00:00', 1), (2, '2020-01-01 00:00:00', 2);",
+    )
+    .await;
+    let event = EventName::from("recorded");
+    let frozen = cover(&[], &["1"]);
+    let held = Held { any: frozen.clone(), frozen };
+    let visits = dataset("visits", &["id"]);
+    let mut members = dataset("members", &["id"]);
+    members.children = vec![child("visits", "members", &[("member_id", "id")], Edge::Own)];
+    let all = [(&visits, Scope { held: &held, ..scope(&event, &[], &[]) })];
+    let beside = scope(&event, &[], &all);
+    let census = database.scan().await.census(&members, &beside).await.unwrap();
+    assert_eq!((census.rows, census.waiting), (1, 1));
+    assert_eq!(move_all(&mut database.source().await, &members, &beside, 10).await.keys(), ["2"]);
+    assert_eq!(database.ask("SELECT id FROM visits").await, ["1"]);
 }
 
 pub async fn a_server_tells_the_time<D: Database>() {

@@ -61,6 +61,7 @@ macro_rules! engine {
                 looking::{a_record_is_looked_at_by_its_key},
                 holds::{
                     what_is_frozen_stays_and_is_counted,
+                    what_is_frozen_keeps_the_record_that_it_belongs_to,
                     what_a_collation_calls_the_same_is_frozen_as_well,
                     a_server_tells_the_time,
                 },

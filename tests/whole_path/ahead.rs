@@ -53,13 +53,51 @@ fn what_leaves_with_a_member_is_kept_for_its_own_rule_when_the_member_is_destroy
 }
 
 #[test]
-fn a_member_waits_for_visits_whose_rule_does_not_run() {
-    let world = World::with(&deployment().replace("[guards]", "[guards]\nrows_max = 11"), RULES);
+fn a_cycle_of_the_members_alone_takes_what_they_leave_with_and_nothing_else_of_its_rule() {
+    let world = World::with(&deployment(), RULES);
+    world.sql("DELETE FROM payments; DELETE FROM order_lines; DELETE FROM orders;");
     world.at(NOW, &["init", "--simulation"]).ends_with(0);
-    let before = world.sql(YOUNG);
-    world.plan(NOW);
+    world.at(NOW, &["plan", "--rule", "member", "--out", "plan.json"]).ends_with(0);
     let run = ["run", "--plan", "plan.json", "--by", "officer", "--format", "json"];
-    let report = world.at(NOW, &run).ends_with(77).json();
+    let report = world.at(NOW, &run).ends_with(0).json();
+    assert_eq!(rows_of(&report, "separated", "members"), 6, "{report}");
+    assert_eq!(world.sql(YOUNG), "");
+    assert_eq!(world.sql("SELECT count(*) FROM visits WHERE id <= 12").trim(), "7", "old ones of those who stay");
+}
+
+/// After a first cycle: three members have left, each with a young visit, and more
+/// old visits of others are there than the guard lets pass; and the other way round.
+fn guarded(members: &str, old_visits: u32) -> World {
+    let world = World::with(&deployment(), RULES);
+    world.at(NOW, &["init", "--simulation"]).ends_with(0);
+    world.reviewed_run(NOW).ends_with(0);
+    world.write("retentiond.toml", &deployment().replace("[guards]", "[guards]\nrows_max = 15"));
+    world.sql(&format!("UPDATE members SET withdrawn_at = '2026-11-23 10:00:00' WHERE id {members};"));
+    for visit in 0..old_visits {
+        world.sql(&format!("INSERT INTO visits VALUES ({}, 39, 'old', '2020-01-01 10:00:00');", 1000 + visit));
+    }
+    world
+}
+
+fn refused(report: &Value) -> Vec<&str> {
+    report["refused"].as_array().unwrap().iter().filter_map(|item| item["rule"].as_str()).collect()
+}
+
+#[test]
+fn a_member_waits_for_visits_whose_rule_is_refused() {
+    let world = guarded("BETWEEN 7 AND 9", 16);
+    let visits = world.sql("SELECT count(*) FROM visits");
+    let report = world.at(LATER, &["run", "--format", "json"]).ends_with(77).json();
+    assert_eq!(refused(&report), ["visit-log"], "{report}");
     assert_eq!((rows_of(&report, "separated", "visits"), rows_of(&report, "separated", "members")), (0, 0), "{report}");
-    assert_eq!(world.sql(YOUNG), before);
+    assert_eq!(rows_of(&report, "separated", "orders"), 3, "the others went on: {report}");
+    assert_eq!(world.sql("SELECT count(*) FROM visits"), visits);
+}
+
+#[test]
+fn visits_stay_with_members_whose_rule_is_refused() {
+    let world = guarded("BETWEEN 7 AND 22", 2);
+    let report = world.at(LATER, &["run", "--format", "json"]).ends_with(77).json();
+    assert!(refused(&report).contains(&"member") && !refused(&report).contains(&"visit-log"), "{report}");
+    assert_eq!((rows_of(&report, "separated", "visits"), rows_of(&report, "separated", "members")), (2, 0), "{report}");
 }

@@ -5,9 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
 use super::{
     shop::Rows,
-    world::{DEPLOYMENT, LATER, NOW, Outcome, RULES, Sealed, World, outcome, sqlite3, succeeds},
+    world::{DEPLOYMENT, LATER, NOW, Outcome, RULES, Sealed, World, outcome, sqlite3},
 };
 
 /// As long as the test may keep the shop from the first runner.
@@ -91,10 +93,6 @@ impl Application {
     }
 }
 
-fn signal(name: &str, child: &Child) {
-    succeeds(Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()));
-}
-
 /// Waits until somebody holds the lease under another number than before.
 fn held(two: &Two, before: &str) {
     let number = |lease: &str| lease.split(' ').next().map(str::to_owned);
@@ -112,12 +110,14 @@ fn held(two: &Two, before: &str) {
 #[test]
 fn a_runner_on_another_host_steps_back_while_one_is_at_work_and_follows_when_its_lease_is_over() {
     let two = Two::new();
-    let (world, before) = (&two.world, two.lease());
-    let application = Application::at(world);
+    let world = &two.world;
+    world.sql("INSERT INTO visits VALUES (777776, 1, 'for the first', '2020-01-01 10:00:00');");
+    // It has recovered and planned, and has written nothing yet.
     let mut first = world.command(&["run", "--now", LATER]);
-    let first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    held(&two, &before);
-    signal("STOP", &first);
+    first.env("RETENTIOND_FAILPOINT", "stop:source.take before#1").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let first = first.spawn().unwrap();
+    let (_, halted) = waitpid(Some(Pid::from_child(&first)), WaitOptions::UNTRACED).unwrap().unwrap();
+    assert!(halted.stopped(), "{halted:?}");
     let standing = two.standing();
     let refused = two.other_runs().ends_with(75);
     let refused = refused.says(&["another retentiond is at work in the vault", "holds its lease for another", "hint:"]);
@@ -125,11 +125,10 @@ fn a_runner_on_another_host_steps_back_while_one_is_at_work_and_follows_when_its
     assert_eq!(two.standing(), standing);
 
     two.expire();
-    application.leaves();
     two.other_runs().ends_with(0);
     world.sql("INSERT INTO visits VALUES (777777, 1, 'left for the next', '2020-01-01 10:00:00');");
     let followed = two.standing();
-    signal("CONT", &first);
+    kill_process(Pid::from_child(&first), Signal::CONT).unwrap();
     let first = first.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&first.stderr);
     assert_eq!(first.status.code(), Some(75), "{said}");

@@ -45,6 +45,7 @@ fn uses(datasets: &[&Dataset]) -> BTreeMap<String, Use> {
             match child.edge {
                 Edge::Own | Edge::Reference => {
                     table.moved = true;
+                    // A link without columns was refused when the file was read.
                     table.locked.get_or_insert_with(|| here().next().unwrap_or_default());
                     table.referenced |= child.edge == Edge::Reference;
                 }

@@ -212,6 +212,7 @@ fn own_options((major, minor): (u32, u32)) -> Option<String> {
 fn option_is_set(mounts: &str, (major, minor): (u32, u32), option: &str) -> bool {
     let number = format!("{major}:{minor}");
     mounts.lines().filter(|line| line.split(' ').nth(2) == Some(number.as_str())).any(|line| {
+        // A line without them, which proc(5) does not know, has none set.
         let options = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').nth(2)).unwrap_or_default();
         options.split(',').any(|set| set == option)
     })

@@ -201,9 +201,10 @@ impl Link {
     ) -> Result<T, SourceError> {
         self.limit_statements(Duration::ZERO).await?;
         let done = work(self).await;
-        // Without a connection the next one has the limit anyhow.
-        if self.connection.is_some() {
-            self.limit_statements(self.patience.statement).await?;
+        // What was done is done: a connection that cannot be limited again is given
+        // up, and the next one has the limit from its start.
+        if self.connection.is_some() && self.limit_statements(self.patience.statement).await.is_err() {
+            self.connection = None;
         }
         done
     }

@@ -159,9 +159,10 @@ impl Link {
     ) -> Result<T, sqlx::Error> {
         self.command(&session::statement_timeout(Duration::ZERO)).await?;
         let done = self.with(work).await;
-        // Without a session the next one has the limit anyhow.
-        if self.is_connected() {
-            self.command(&session::statement_timeout(self.patience.statement)).await?;
+        // What was done is done: a session that cannot be limited again is given up,
+        // and the next one has the limit from its start.
+        if self.is_connected() && self.command(&session::statement_timeout(self.patience.statement)).await.is_err() {
+            self.drop_session();
         }
         done
     }

@@ -184,20 +184,17 @@ impl<'a> Selection<'a> {
     /// The row is one of another dataset's, and not due under it.
     fn not_due(&self, other: &Member<'a>, row: (Option<&str>, &str)) -> Result<Sql, SourceError> {
         let bounds = other.scope.bounds;
-        // A dataset that does not run has nothing due; the row is no younger for
-        // that.
-        let until = if other.is_idle() { bounds.overdue_before } else { bounds.due_before };
-        let until = until.min(just_after(bounds.now));
+        let until = bounds.due_to_others_before().min(just_after(bounds.now));
         self.again(other.fitted.root, row, other.fitted.dataset.condition.as_deref(), |row| {
             let due = self.event_within(other, other.scope.event, row, bounds.not_before, until)?;
             Ok(due.negated())
         })
     }
 
-    /// The row behind `row`, which hangs on a member's records, is a record of another dataset
-    /// that has to keep it, or freezes it. It moves before what it belongs to; with
-    /// the steps of the cycle behind it, only what cannot move is left. `None`: no
-    /// other dataset has such rows.
+    /// The row behind `row`, which hangs on a member's records, is a record of
+    /// another dataset that has to keep it, or freezes it. It moves before what it
+    /// belongs to; with the steps of the cycle behind it, only what cannot move is
+    /// left. `None`: no other dataset has such rows.
     pub(super) fn outlasting(
         &self,
         member: &Member<'a>,

@@ -34,13 +34,6 @@ pub(crate) struct Member<'a> {
     pub(crate) scope: Scope<'a>,
 }
 
-impl Member<'_> {
-    /// It does not run in this cycle.
-    pub(super) fn is_idle(&self) -> bool {
-        self.scope.bounds.due_before == self.scope.bounds.not_before
-    }
-}
-
 /// The dataset in question and those of the same source.
 #[derive(Debug)]
 pub(crate) struct Selection<'a> {
@@ -346,7 +339,7 @@ impl<'a> Selection<'a> {
 
     /// `inner` holds for a row of `target` that belongs to the root behind
     /// `root`.
-    pub(super) fn below(&self, member: &Member<'a>, root: &str, target: &Table, inner: &dyn Fn(&str) -> Sql) -> Sql {
+    fn below(&self, member: &Member<'a>, root: &str, target: &Table, inner: &dyn Fn(&str) -> Sql) -> Sql {
         if target.is(member.fitted.root) {
             return inner(root);
         }
@@ -372,12 +365,14 @@ fn event_of<'s>(cause: &'s Cause, scope: &Scope<'s>) -> &'s EventName {
 
 /// `from <= event < until` of a cause.
 fn range(scope: &Scope<'_>, cause: &Cause) -> (DateTime<Utc>, DateTime<Utc>) {
-    let latest = just_after(scope.bounds.latest(cause));
-    let until = match cause {
-        Cause::Due => scope.bounds.due_before.min(latest),
-        Cause::Event(_) | Cause::WithParent => latest,
-    };
-    (scope.bounds.not_before, until)
+    let bounds = &scope.bounds;
+    let latest = just_after(bounds.latest(cause));
+    match cause {
+        Cause::Due => (bounds.not_before, bounds.due_before.min(latest)),
+        Cause::Event(_) => (bounds.not_before, latest),
+        // What is due goes by itself, or with its parent.
+        Cause::WithParent => (bounds.due_to_others_before().max(bounds.not_before), latest),
+    }
 }
 
 /// True when rows of `other` could hold records of `dataset` back.

@@ -69,13 +69,17 @@ impl Lease {
         })
     }
 
-    const fn is_over(&self, now_ms: i64) -> bool {
-        self.expires_ms <= now_ms
+    /// An expiry that lies further ahead than a lease lasts was written under a
+    /// clock that was wrong; twice as far, so that a clock may be set by a little.
+    /// Who still has such a lease is fenced like anybody who is late.
+    const fn is_over(&self, now_ms: i64, lasts_ms: i64) -> bool {
+        let left_ms = self.expires_ms.saturating_sub(now_ms);
+        left_ms <= 0 || left_ms > lasts_ms.saturating_mul(2)
     }
 
     /// Somebody had it, never gave it back, and is late.
-    pub(super) const fn is_abandoned(&self, now_ms: i64) -> bool {
-        self.expires_ms != RELEASED && self.is_over(now_ms)
+    const fn is_abandoned(&self, now_ms: i64, lasts_ms: i64) -> bool {
+        self.expires_ms != RELEASED && self.is_over(now_ms, lasts_ms)
     }
 
     /// Why nobody else may have it now.
@@ -109,7 +113,9 @@ impl Tenure {
     /// Decides who has the lease next: this claim, or whoever has it now.
     pub(super) fn begin(claim: &Claim, found: Option<&Lease>, now_ms: i64) -> Result<Self, VaultError> {
         let former = match found {
-            Some(lease) if !lease.is_over(now_ms) && lease.seat != claim.seat => return Err(lease.held(now_ms)),
+            Some(lease) if !lease.is_over(now_ms, claim.lasts_ms()) && lease.seat != claim.seat => {
+                return Err(lease.held(now_ms));
+            }
             Some(lease) => lease.token,
             None => 0,
         };
@@ -139,7 +145,9 @@ impl Tenure {
     /// cannot be undone. An error where somebody else has it.
     pub(super) fn is_short(&self, found: Option<&Lease>, now_ms: i64) -> Result<bool, VaultError> {
         match found {
-            Some(lease) if lease.token == self.token => Ok(lease.expires_ms - now_ms <= self.lasts_ms() / 2),
+            Some(lease) if lease.token == self.token => {
+                Ok(lease.expires_ms - now_ms <= self.lasts_ms() / 2 || lease.is_over(now_ms, self.lasts_ms()))
+            }
             found => Err(Self::lost(found)),
         }
     }
@@ -166,6 +174,15 @@ impl Whose<'_> {
             Self::New(claim) => Tenure::begin(claim, found, now_ms).map(drop),
             Self::Again(tenure) => tenure.is_short(found, now_ms).map(drop),
         }
+    }
+
+    /// Whether whoever has it, and the session with it, may be put out.
+    pub(super) fn may_follow(&self, found: Option<&Lease>, now_ms: i64) -> bool {
+        let lasts_ms = match self {
+            Self::New(claim) => claim.lasts_ms(),
+            Self::Again(tenure) => tenure.lasts_ms(),
+        };
+        found.is_some_and(|lease| lease.is_abandoned(now_ms, lasts_ms))
     }
 }
 
@@ -225,7 +242,20 @@ mod tests {
 
     #[test]
     fn only_a_lease_that_was_never_given_back_is_abandoned() {
-        assert!(lease(1, 5).is_abandoned(5) && !lease(1, 6).is_abandoned(5) && !lease(1, RELEASED).is_abandoned(5));
+        let is_abandoned = |expires_ms| lease(1, expires_ms).is_abandoned(5, 60_000);
+        assert!(is_abandoned(5) && !is_abandoned(6) && !is_abandoned(RELEASED));
+    }
+
+    #[test]
+    fn a_lease_that_a_wrong_clock_wrote_locks_nobody_out() {
+        let (now_ms, in_2038) = (1_795_708_800_000, 2_147_483_647_000);
+        assert_eq!(Tenure::begin(&claim("seat-2"), Some(&lease(4, in_2038)), now_ms).unwrap().token, 5);
+        assert!(lease(4, in_2038).is_abandoned(now_ms, 60_000));
+        let tenure = Tenure::begin(&claim("seat-1"), Some(&lease(3, RELEASED)), in_2038).unwrap();
+        assert!(tenure.is_short(Some(&lease(4, in_2038)), now_ms).unwrap(), "whoever still has it writes it anew");
+        // Set back by no more than a lease lasts, it is waited for.
+        let ahead = lease(4, now_ms + 120_000);
+        assert!(Tenure::begin(&claim("seat-2"), Some(&ahead), now_ms).is_err());
     }
 
     #[test]

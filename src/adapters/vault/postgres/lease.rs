@@ -25,8 +25,7 @@ pub async fn lock(session: &mut PgConnection, who: &Whose<'_>) -> Result<(), Vau
     let Err(error) = super::schema(session, schema::LOCK).await else { return Ok(()) };
     let (lease, now_ms) = look(session).await?;
     who.may_wait(lease.as_ref(), now_ms)?;
-    let is_abandoned = lease.is_some_and(|lease| lease.is_abandoned(now_ms));
-    if !is_abandoned || failure::meaning(&error) != Meaning::Locked {
+    if !who.may_follow(lease.as_ref(), now_ms) || failure::meaning(&error) != Meaning::Locked {
         return Err(locked(error));
     }
     tracing::warn!("the lease of another runner is over: its session with the vault is ended");

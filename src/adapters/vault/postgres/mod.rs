@@ -136,7 +136,8 @@ impl PostgresVault {
         self.simulation
     }
 
-    /// Gives the lease back and ends the session in an orderly way, and with it the writer's lock.
+    /// Gives the lease back and ends the session in an orderly way, and with it the
+    /// writer's lock.
     pub async fn close(mut self) -> Result<(), VaultError> {
         let Some(mut session) = self.session.take() else { return Ok(()) };
         if let Some(tenure) = &self.tenure {

@@ -84,8 +84,8 @@ impl SqliteVault {
         self.simulation
     }
 
-    /// Gives the lease back and closes the file in an orderly way: the write-ahead log is folded in and
-    /// its file removed, unless somebody else still reads.
+    /// Gives the lease back and closes the file in an orderly way: the write-ahead
+    /// log is folded in and its file removed, unless somebody else still reads.
     pub async fn close(mut self) -> Result<(), VaultError> {
         use sqlx::Connection as _;
         let Some(mut connection) = self.connection.take() else { return Ok(()) };
