@@ -125,11 +125,23 @@ pub trait Source: Scan {
         limit: u32,
     ) -> Result<Option<Batch>, SourceError>;
 
-    /// Makes the deletion of `take` permanent. On an error it is not known
-    /// whether it is, unless the error says `RolledBack`.
+    /// Like `take`, within the transaction that `take` opened, for the same
+    /// dataset and cause. `None`: nothing more can be taken in it. After an error
+    /// there is nothing left to do but `rollback`.
+    async fn take_on(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        limit: u32,
+    ) -> Result<Option<Batch>, SourceError>;
+
+    /// Makes the deletions of the open transaction permanent, whose batches the
+    /// receipt must all name. On an error it is not known whether they are,
+    /// unless the error says `RolledBack`.
     async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError>;
 
-    /// Undoes `take`.
+    /// Undoes everything since `take`.
     async fn rollback(&mut self) -> Result<(), SourceError>;
 
     /// Looks up rows by their identity and compares them with what `put_back`

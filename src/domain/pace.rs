@@ -84,7 +84,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// A cycle begins with the largest batch that is allowed.
+    /// A cycle begins with a transaction of one batch.
     #[must_use]
     pub const fn new(limits: &Limits) -> Self {
         Self { rows: limits.batch_rows, free_at_ms: 0 }
@@ -100,7 +100,7 @@ impl Pace {
             let waiting = Waiting::Rate { rows_per_second: limits.rows_per_second };
             return Step::Wait { waiting, wait_ms: (self.free_at_ms - now_ms).min(LOOK_AGAIN_MS) };
         }
-        let rows = self.rows.min(limits.batch_rows).min(one_second_of(limits));
+        let rows = self.rows.min(limits.transaction_rows()).min(one_second_of(limits));
         Step::Go { rows_max: eased(rows, limits, strain).max(1) }
     }
 
@@ -111,10 +111,7 @@ impl Pace {
         // Rounded up: what is rounded down adds up, over small batches, to a faster rate.
         let rate = u64::from(limits.rows_per_second);
         let owed_ms = if rate == 0 { 0 } else { (rows * 1_000).div_ceil(rate) };
-        Self {
-            rows: resized(self.rows, limits.batch_rows, elapsed_ms),
-            free_at_ms: self.free_at_ms.max(began_ms) + owed_ms,
-        }
+        Self { rows: resized(self.rows, limits, elapsed_ms), free_at_ms: self.free_at_ms.max(began_ms) + owed_ms }
     }
 }
 
@@ -146,7 +143,7 @@ impl LagTracker {
 }
 
 /// A batch over the target shrinks in proportion, one under half of it doubles.
-fn resized(rows: u32, rows_max: u32, elapsed_ms: u64) -> u32 {
+fn resized(rows: u32, limits: &Limits, elapsed_ms: u64) -> u32 {
     let wanted = if elapsed_ms > BATCH_TARGET_MS {
         u32::try_from(u64::from(rows) * BATCH_TARGET_MS / elapsed_ms).unwrap_or(rows)
     } else if elapsed_ms * 2 < BATCH_TARGET_MS {
@@ -154,7 +151,7 @@ fn resized(rows: u32, rows_max: u32, elapsed_ms: u64) -> u32 {
     } else {
         rows
     };
-    wanted.clamp(BATCH_ROWS_MIN.min(rows_max), rows_max)
+    wanted.clamp(BATCH_ROWS_MIN.min(limits.batch_rows), limits.transaction_rows())
 }
 
 /// All rows up to half of the lag that is allowed, then fewer in proportion, down
@@ -268,10 +265,10 @@ mod tests {
         assert_eq!(rows(pace.step(&limits, &Strain::default(), 4_000)), 1_250);
         pace = pace.after(&limits, 1_250, 900, 5_000);
         assert_eq!(rows(pace.step(&limits, &Strain::default(), 5_000)), 1_250, "near the target");
-        for _ in 0..3 {
+        for _ in 0..9 {
             pace = pace.after(&limits, 1_250, 100, 6_000);
         }
-        assert_eq!(rows(pace.step(&limits, &Strain::default(), 6_000)), 5_000, "never above the configuration");
+        assert_eq!(rows(pace.step(&limits, &Strain::default(), 6_000)), 20_000, "never more than four batches");
         pace = pace.after(&limits, 5_000, u64::MAX / 4, 6_000);
         assert_eq!(rows(pace.step(&limits, &Strain::default(), 6_000)), BATCH_ROWS_MIN, "never below the useful");
     }

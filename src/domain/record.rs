@@ -75,6 +75,9 @@ fn encode_bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Bytes of the longest length.
+const LENGTH_BYTES_MAX: usize = 10;
+
 /// Unsigned LEB128.
 pub fn encode_length(out: &mut Vec<u8>, mut value: usize) {
     while value >= 0x80 {
@@ -100,8 +103,10 @@ pub fn decode_rows(bytes: &[u8], columns: &[usize]) -> Result<Vec<Row>, Malforme
 
 /// Joins records into a segment body, each behind its length.
 #[must_use]
-pub fn join<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Zeroizing<Vec<u8>> {
-    let mut body = Zeroizing::new(Vec::new());
+pub fn join<'a>(records: impl Iterator<Item = &'a [u8]> + Clone) -> Zeroizing<Vec<u8>> {
+    // A body that grows would leave copies of rows behind that nobody overwrites.
+    let bytes = records.clone().map(|record| record.len() + LENGTH_BYTES_MAX).sum();
+    let mut body = Zeroizing::new(Vec::with_capacity(bytes));
     for record in records {
         encode_length(&mut body, record.len());
         body.extend_from_slice(record);

@@ -12,7 +12,7 @@ use retentiond::{
         segment,
         selection::{Bounds, Cause, Scope},
     },
-    ports::{Source, Taken},
+    ports::{Batch, Source, Taken},
 };
 
 pub fn at(text: &str) -> DateTime<Utc> {
@@ -73,7 +73,13 @@ pub fn through(table: &str, on: &[(&str, &str)], name: &str) -> EventPlace {
 }
 
 pub fn receipt() -> SealReceipt {
-    SealReceipt::compare(BatchId::from("b"), Digest::of(b""), Digest::of(b"")).unwrap()
+    receipt_for(1)
+}
+
+/// One receipt for a transaction of so many batches.
+pub fn receipt_for(batches: usize) -> SealReceipt {
+    let one = |_| SealReceipt::compare(BatchId::from("b"), Digest::of(b""), Digest::of(b"")).unwrap();
+    (0..batches).map(one).fold(None, |all, one| Some(SealReceipt::joined(all, one))).unwrap()
 }
 
 /// Records taken, with the tables they were taken from.
@@ -109,32 +115,48 @@ pub fn causes(scope: &Scope<'_>) -> Vec<Cause> {
     scope.separate_on.iter().cloned().map(Cause::Event).chain([Cause::Due]).collect()
 }
 
+/// Batches of one transaction of `move_all`, in turn.
+const BATCHES: [usize; 3] = [2, 1, 3];
+
 /// Takes and commits until nothing is left, and checks each record on the way.
 pub async fn move_all(source: &mut impl Source, dataset: &Dataset, scope: &Scope<'_>, limit: u32) -> Moved {
     let mut moved = Moved::default();
     for cause in causes(scope) {
-        while let Some(batch) = source.take(dataset, scope, &cause, limit).await.unwrap() {
-            assert!(!batch.records.is_empty() && batch.records.len() <= limit as usize);
-            let columns: Vec<usize> = batch.tables.iter().map(|table| table.columns.len()).collect();
-            for taken in &batch.records {
-                let rows = decode_rows(&taken.rows, &columns).unwrap();
-                for (number, count) in taken.counts.iter().enumerate() {
-                    assert_eq!(rows.iter().filter(|row| row.table == number).count() as u64, *count);
-                }
-                assert_eq!(taken.counts[0], 1);
-                let Reading::At(event) = taken.event else { panic!("a record without its event was taken") };
-                assert!(event >= scope.bounds.not_before && event <= scope.bounds.now);
-                assert!(cause != Cause::Due || event < scope.bounds.due_before);
+        for batches in BATCHES.into_iter().cycle() {
+            let Some(first) = source.take(dataset, scope, &cause, limit).await.unwrap() else { break };
+            let mut taken = vec![first];
+            while taken.len() < batches && taken.last().is_some_and(|batch| !batch.last) {
+                let Some(next) = source.take_on(dataset, scope, &cause, limit).await.unwrap() else { break };
+                taken.push(next);
             }
-            source.commit(receipt()).await.unwrap();
-            moved.tables = batch.tables;
-            moved.records.extend(batch.records);
-            moved.batches += 1;
-            if batch.last {
+            source.commit(receipt_for(taken.len())).await.unwrap();
+            let last = taken.last().is_some_and(|batch| batch.last);
+            for batch in taken {
+                check(&batch, scope, &cause, limit);
+                moved.tables = batch.tables;
+                moved.records.extend(batch.records);
+                moved.batches += 1;
+            }
+            if last {
                 assert!(source.take(dataset, scope, &cause, limit).await.unwrap().is_none());
                 break;
             }
         }
     }
     moved
+}
+
+fn check(batch: &Batch, scope: &Scope<'_>, cause: &Cause, limit: u32) {
+    assert!(!batch.records.is_empty() && batch.records.len() <= limit as usize);
+    let columns: Vec<usize> = batch.tables.iter().map(|table| table.columns.len()).collect();
+    for taken in &batch.records {
+        let rows = decode_rows(&taken.rows, &columns).unwrap();
+        for (number, count) in taken.counts.iter().enumerate() {
+            assert_eq!(rows.iter().filter(|row| row.table == number).count() as u64, *count);
+        }
+        assert_eq!(taken.counts[0], 1);
+        let Reading::At(event) = taken.event else { panic!("a record without its event was taken") };
+        assert!(event >= scope.bounds.not_before && event <= scope.bounds.now);
+        assert!(*cause != Cause::Due || event < scope.bounds.due_before);
+    }
 }

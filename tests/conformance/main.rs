@@ -32,6 +32,8 @@ mod servers;
 #[cfg(test)]
 mod steps;
 #[cfg(test)]
+mod transactions;
+#[cfg(test)]
 mod traps;
 #[cfg(test)]
 mod waiting;
@@ -91,6 +93,10 @@ macro_rules! engine {
                     views_are_refused_and_what_is_missing_is_named,
                     text_of_every_kind_comes_back_as_it_was,
                     a_due_row_that_a_kept_row_uses_waits,
+                },
+                transactions::{
+                    a_transaction_of_several_batches_moves_all_of_them_or_none,
+                    what_batches_of_one_transaction_share_goes_with_the_last_of_them,
                 },
                 changes::{
                     rows_that_change_after_the_plan_are_taken_as_they_are_then,

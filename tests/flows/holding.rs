@@ -178,11 +178,11 @@ fn a_freeze_that_is_placed_while_a_cycle_runs_takes_effect_with_the_next_batch()
     let world = World::new();
     let frozen = Hold { freeze: true, ..hold("h", rule("contract")) };
     let plan = world.plan();
-    // Two batches of orders: the hold comes after the first was taken.
+    // Two batches of orders in one transaction: the hold comes when both are taken.
     world.disk.faults.borrow_mut().meanwhile("vault.store", 0, move |disk| place(disk, frozen));
     world.run_plan(&plan).unwrap();
     let orders = world.all_at(Place::Vault).iter().filter(|name| name.starts_with("orders/")).count();
-    assert_eq!(orders, 3, "the batch that was under way, and none after it");
+    assert_eq!(orders, 4, "the batches that were under way, and none after them");
 }
 
 #[test]

@@ -27,7 +27,8 @@ fn what_the_vault_refuses_to_store_stays_in_the_source() {
         assert!(world.all_at(Place::Vault).is_empty(), "{call}");
         let stored = world.all_at(Place::Both).len();
         assert_eq!(stored > 0, call == "vault.keep_lease", "the source commits only under the lease");
-        assert_eq!(world.recover().unwrap().separations, 1);
+        // Both batches of the transaction were announced, or only the first one.
+        assert_eq!(world.recover().unwrap().separations, if stored > 0 { 2 } else { 1 });
         assert!(world.all_at(Place::Both).is_empty(), "{call}");
         world.disk.check_settled();
     }

@@ -35,10 +35,14 @@ pub struct MemorySource {
     open: Option<Transaction>,
 }
 
-/// What the database would be, and the records that left it.
+/// What the database would be, and the records that left it, batch by batch.
 struct Transaction {
     after: Database,
-    records: Vec<Vec<u8>>,
+    batches: Vec<Vec<Vec<u8>>>,
+}
+
+fn records(batch: &Batch) -> Vec<Vec<u8>> {
+    batch.records.iter().map(|record| record.rows.to_vec()).collect()
 }
 
 fn engine(trouble: Trouble) -> SourceError {
@@ -107,17 +111,38 @@ impl Source for MemorySource {
             Ok(())
         })?;
         Ok(taken.map(|(after, batch)| {
-            let records = batch.records.iter().map(|record| record.rows.to_vec()).collect();
-            self.open = Some(Transaction { after, records });
+            self.open = Some(Transaction { after, batches: vec![records(&batch)] });
             batch
         }))
+    }
+
+    async fn take_on(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        limit: u32,
+    ) -> Result<Option<Batch>, SourceError> {
+        let disk = self.disk.clone();
+        disk.read("source.take_on", engine, || {
+            let open = self.open.as_mut().expect("take_on without take");
+            let taken = take(open.after.clone(), dataset, scope, cause, limit as usize);
+            Ok(taken.map(|(after, batch)| {
+                open.after = after;
+                open.batches.push(records(&batch));
+                batch
+            }))
+        })
     }
 
     async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {
         let open = self.open.take();
         self.disk.write("source.commit", engine, || {
             let transaction = open.expect("commit without take");
-            self.disk.assert_sealed(receipt.batch(), &transaction.records);
+            assert_eq!(receipt.batches().len(), transaction.batches.len(), "a receipt for every batch");
+            for (batch, records) in receipt.batches().iter().zip(&transaction.batches) {
+                self.disk.assert_sealed(batch, records);
+            }
             if let Some(key) = transaction.after.violated() {
                 let reason = format!("{} still points at {}", key.table, key.parent);
                 return Err(SourceError::RolledBack { reason });

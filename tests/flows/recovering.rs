@@ -21,8 +21,8 @@ fn stops<T>(result: Result<T, Failure>, because: &str) {
 #[test]
 fn a_source_that_did_not_commit_keeps_its_rows_and_the_vault_lets_go() {
     let world = interrupted_at("source.commit", Fault::CrashBefore);
-    assert_eq!(world.all_at(Place::Both).len(), 3);
-    assert_eq!(world.recover().unwrap().separations, 1);
+    assert_eq!(world.all_at(Place::Both).len(), 4, "both batches of the transaction");
+    assert_eq!(world.recover().unwrap().separations, 2);
     assert!(world.all_at(Place::Vault).is_empty());
     world.disk.check_settled();
 }
@@ -30,8 +30,8 @@ fn a_source_that_did_not_commit_keeps_its_rows_and_the_vault_lets_go() {
 #[test]
 fn a_source_that_committed_leaves_the_only_copy_to_the_vault() {
     let world = interrupted_at("source.commit", Fault::CrashAfter);
-    assert_eq!(world.recover().unwrap().separations, 1);
-    assert_eq!(world.all_at(Place::Vault).len(), 3);
+    assert_eq!(world.recover().unwrap().separations, 2);
+    assert_eq!(world.all_at(Place::Vault).len(), 4);
     world.disk.check_settled();
 }
 
@@ -52,7 +52,7 @@ fn rows_that_changed_since_the_crash_keep_both_copies_and_it_goes_on_saying_so()
     for _ in 0..3 {
         stops(world.reviewed_cycle(), "both copies are kept");
         assert!(world.has_row("shop", "orders", "purchase-4"));
-        assert_eq!(world.disk.vault.borrow().segments.len(), 3, "one of each bucket");
+        assert_eq!(world.disk.vault.borrow().segments.len(), 4, "one of each batch and bucket");
         assert!(world.disk.ledger.borrow().history.has_open_intents());
     }
     *world.disk.sources.borrow_mut() = before;
@@ -88,7 +88,7 @@ fn an_open_intent_at_a_source_that_is_down_waits_for_it() {
     let mut world = interrupted_at("source.commit", Fault::CrashBefore);
     world.down = vec!["shop".into()];
     assert!(matches!(world.reviewed_cycle(), Err(Failure::Unreachable(_))));
-    assert_eq!(world.all_at(Place::Both).len(), 3);
+    assert_eq!(world.all_at(Place::Both).len(), 4);
     world.down.clear();
     world.reviewed_cycle().unwrap();
     world.disk.check_settled();

@@ -182,12 +182,26 @@ fn a_commit_that_the_source_undid_drops_the_copy_and_fails_only_its_rule() {
 }
 
 #[test]
+fn a_batch_that_cannot_be_stored_takes_its_whole_transaction_back() {
+    for (call, skip) in [("vault.store", 1), ("source.take_on", 0), ("vault.batch", 1), ("ledger.append", 3)] {
+        let world = World::new();
+        world.fail(call, skip, Fault::NotApplied);
+        // A ledger that cannot be written stops everything, the rest fails a rule.
+        assert_eq!(world.reviewed_cycle().is_err(), call == "ledger.append", "{call}");
+        let orders: Vec<String> = world.all_at(Place::Source);
+        assert_eq!(orders.iter().filter(|name| name.starts_with("orders/")).count(), 6, "{call}: {orders:?}");
+        world.recover().unwrap();
+        world.disk.check_settled();
+    }
+}
+
+#[test]
 fn a_commit_nobody_knows_of_stops_everything_and_keeps_both_copies() {
     let world = World::new();
     world.fail("source.commit", 0, Fault::NotApplied);
     let Err(Failure::StateUnknown(reason)) = world.reviewed_cycle() else { panic!("it went on") };
     assert!(reason.contains("the vault keeps its copy"), "{reason}");
-    assert_eq!(world.all_at(Place::Both).len(), 3);
+    assert_eq!(world.all_at(Place::Both).len(), 4);
     assert!(world.disk.ledger.borrow().history.has_open_intents());
     world.reviewed_cycle().unwrap();
     world.disk.check_settled();

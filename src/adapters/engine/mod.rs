@@ -237,6 +237,16 @@ impl Source for AnySource {
         each!(self, source => failpoint::around("source.take", source.take(dataset, scope, cause, limit)).await)
     }
 
+    async fn take_on(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        limit: u32,
+    ) -> Result<Option<Batch>, SourceError> {
+        each!(self, source => failpoint::around("source.take_on", source.take_on(dataset, scope, cause, limit)).await)
+    }
+
     async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {
         each!(self, source => failpoint::around("source.commit", source.commit(receipt)).await)
     }

@@ -9,12 +9,13 @@ use chrono::{DateTime, Utc};
 
 use super::{
     connection::{Access, Link},
-    failure, residue, restore, session,
-    take::{self, Position, Positions},
-    wipe,
+    failure, residue, restore, session, take, wipe,
 };
 use crate::{
-    adapters::engine::{Patience, Server},
+    adapters::{
+        engine::{Patience, Server},
+        sql::{Open, Positions, Transaction, position_key},
+    },
     domain::{
         census::Census,
         deployment::Dataset,
@@ -37,20 +38,8 @@ const DEADLOCKS_MAX: u32 = 3;
 #[derive(Debug)]
 pub struct MySqlSource {
     link: Link,
-    transaction: Transaction,
-    positions: Positions,
-}
-
-#[derive(Debug)]
-enum Transaction {
-    None,
-    /// Something began and was not seen to end: its future was dropped.
-    Unfinished,
-    /// A batch is deleted and waits for its receipt.
-    Taken {
-        position: Position,
-        reached: Option<Order>,
-    },
+    transaction: Transaction<Order, ()>,
+    positions: Positions<Order>,
 }
 
 impl MySqlSource {
@@ -65,7 +54,7 @@ impl MySqlSource {
         match self.transaction {
             Transaction::None => {}
             Transaction::Unfinished => self.undo().await?,
-            Transaction::Taken { .. } => {
+            Transaction::Taken(_) => {
                 return Err(SourceError::Engine {
                     reason: "a batch is open: commit it or roll it back first".to_owned(),
                 });
@@ -161,7 +150,7 @@ impl Source for MySqlSource {
         if limit == 0 {
             return Err(SourceError::Engine { reason: "a batch of no records was asked for".to_owned() });
         }
-        let position = take::position_key(dataset, cause);
+        let position = position_key(dataset, cause);
         let from = self.positions.get(&position).cloned();
         let mut attempt = 1;
         let outcome = loop {
@@ -175,27 +164,36 @@ impl Source for MySqlSource {
             self.positions.remove(&position);
             return Ok(None);
         }
-        self.transaction = Transaction::Taken { position, reached: outcome.position };
+        let reached = outcome.position;
+        self.transaction = Transaction::Taken(Open { position, reached, batches: 1, engine: () });
+        Ok(outcome.batch)
+    }
+
+    async fn take_on(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        limit: u32,
+    ) -> Result<Option<Batch>, SourceError> {
+        let open = self.transaction.go_on(&position_key(dataset, cause))?;
+        let outcome = take::take(&mut self.link, dataset, scope, cause, limit, open.reached.as_ref()).await?;
+        let batches = open.batches + usize::from(outcome.batch.is_some());
+        self.transaction = Transaction::Taken(Open { reached: outcome.position, batches, ..open });
         Ok(outcome.batch)
     }
 
     async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {
-        let Transaction::Taken { position, reached } = std::mem::replace(&mut self.transaction, Transaction::None)
-        else {
-            return Err(SourceError::Engine { reason: format!("no batch is open for receipt {}", receipt.batch()) });
-        };
+        let open = self.transaction.permitted(&receipt)?;
         self.finish().await?;
-        match reached {
-            Some(reached) => self.positions.insert(position, reached),
-            None => self.positions.remove(&position),
-        };
+        open.remember(&mut self.positions);
         Ok(())
     }
 
     async fn rollback(&mut self) -> Result<(), SourceError> {
         match self.transaction {
             Transaction::None => Ok(()),
-            Transaction::Unfinished | Transaction::Taken { .. } => self.undo().await,
+            Transaction::Unfinished | Transaction::Taken(_) => self.undo().await,
         }
     }
 

@@ -6,8 +6,6 @@
 //! key, and what is sealed; any doubt about the numbers is an error, and the
 //! caller undoes the transaction.
 
-use std::collections::BTreeMap;
-
 use super::{
     batch::{self, Choice, KEYS_MAX, Order},
     chosen::{Chosen, Row, Taking, keys, literals},
@@ -26,19 +24,10 @@ use crate::{
     ports::{Batch, SourceError},
 };
 
-/// Up to where a dataset's table was read for a cause: what lies before it was
-/// taken or has to wait, and need not be read again in this cycle.
-pub(super) type Position = (String, String, Cause);
-pub(super) type Positions = BTreeMap<Position, Order>;
-
 /// A batch with the position to go on from once it is committed.
 pub(super) struct Outcome {
     pub(super) batch: Option<Batch>,
     pub(super) position: Option<Order>,
-}
-
-pub(super) fn position_key(dataset: &Dataset, cause: &Cause) -> Position {
-    (dataset.rule.to_string(), dataset.table.clone(), cause.clone())
 }
 
 /// Runs inside an open transaction.

@@ -91,7 +91,7 @@ impl Link {
             "SET lock_timeout = {}; SELECT pg_advisory_lock(1920233078, hashtext({})); SET lock_timeout = {}",
             PATIENCE.as_millis(),
             super::dialect::literal(self.name.as_str()),
-            session::millis(self.patience.lock),
+            self.lock_timeout(),
         );
         let waited = opened.execute(AssertSqlSafe(waiting)).await;
         waited.map(|_| ()).map_err(|error| match failure::meaning(&error) {
@@ -119,6 +119,11 @@ impl Link {
             }
             _ => SourceError::Engine { reason },
         }
+    }
+
+    /// How long a lock of the application is waited for, as the server counts.
+    pub(super) fn lock_timeout(&self) -> u128 {
+        session::millis(self.patience.lock)
     }
 
     pub(super) const fn is_connected(&self) -> bool {

@@ -14,11 +14,14 @@ use super::{
     census, clock, failure, inspect,
     link::{Access, Link, only},
     look, residue, restore,
-    take::{self, Order, Position, Positions},
+    take::{self, Order},
     wipe,
 };
 use crate::{
-    adapters::engine::{Patience, Server},
+    adapters::{
+        engine::{Patience, Server},
+        sql::{Open, Positions, Transaction, position_key},
+    },
     domain::{
         census::Census,
         deployment::Dataset,
@@ -37,26 +40,15 @@ use crate::{
 #[derive(Debug)]
 pub struct PostgresSource {
     link: Link,
-    transaction: Transaction,
-    positions: Positions,
+    transaction: Transaction<Cell, u64>,
+    positions: Positions<Cell>,
 }
 
-#[derive(Debug)]
-enum Transaction {
-    None,
-    /// Something began and was not seen to end: its future was dropped.
-    Unfinished,
-    /// A batch is deleted and waits for its receipt.
-    Taken {
-        position: Position,
-        reached: Option<Cell>,
-        number: u64,
-    },
-}
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET CONSTRAINTS ALL DEFERRED";
 
 /// Constraints that may be checked late are: a row may point at another that is
 /// deleted, or comes back, after it.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET CONSTRAINTS ALL DEFERRED";
+const DEFERRED: &str = "SET CONSTRAINTS ALL DEFERRED";
 
 /// The transaction's number, for whoever has to ask what became of it.
 const NUMBER: &str = "SELECT pg_current_xact_id()";
@@ -83,7 +75,7 @@ impl PostgresSource {
         match self.transaction {
             Transaction::None => {}
             Transaction::Unfinished => self.undo().await,
-            Transaction::Taken { .. } => {
+            Transaction::Taken(_) => {
                 let reason = "a batch is open: commit it or roll it back first".to_owned();
                 return Err(SourceError::Engine { reason });
             }
@@ -198,7 +190,7 @@ impl Source for PostgresSource {
             return Err(SourceError::Engine { reason: "a batch of no records was asked for".to_owned() });
         }
         self.begin().await?;
-        let position = take::position_key(dataset, cause);
+        let position = position_key(dataset, cause);
         let from = self.positions.get(&position).cloned();
         let order = Order { dataset, scope, cause, limit, position: from.as_ref() };
         let outcome = match take::take(&mut self.link, order).await {
@@ -220,28 +212,39 @@ impl Source for PostgresSource {
                 return Err(error);
             }
         };
-        self.transaction = Transaction::Taken { position, reached: outcome.position, number };
+        let reached = outcome.position;
+        self.transaction = Transaction::Taken(Open { position, reached, batches: 1, engine: number });
+        Ok(outcome.batch)
+    }
+
+    async fn take_on(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        limit: u32,
+    ) -> Result<Option<Batch>, SourceError> {
+        let open = self.transaction.go_on(&position_key(dataset, cause))?;
+        // What was taken before is checked; what is taken now may come in any order.
+        self.link.command(DEFERRED).await.map_err(|error| self.link.failed(&error))?;
+        let order = Order { dataset, scope, cause, limit, position: open.reached.as_ref() };
+        let outcome = take::take(&mut self.link, order).await?;
+        let batches = open.batches + usize::from(outcome.batch.is_some());
+        self.transaction = Transaction::Taken(Open { reached: outcome.position, batches, ..open });
         Ok(outcome.batch)
     }
 
     async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {
-        let Transaction::Taken { position, reached, number } =
-            std::mem::replace(&mut self.transaction, Transaction::None)
-        else {
-            return Err(SourceError::Engine { reason: format!("no batch is open for receipt {}", receipt.batch()) });
-        };
-        self.finish(number).await?;
-        match reached {
-            Some(reached) => self.positions.insert(position, reached),
-            None => self.positions.remove(&position),
-        };
+        let open = self.transaction.permitted(&receipt)?;
+        self.finish(open.engine).await?;
+        open.remember(&mut self.positions);
         Ok(())
     }
 
     async fn rollback(&mut self) -> Result<(), SourceError> {
         match self.transaction {
             Transaction::None => {}
-            Transaction::Unfinished | Transaction::Taken { .. } => self.undo().await,
+            Transaction::Unfinished | Transaction::Taken(_) => self.undo().await,
         }
         Ok(())
     }

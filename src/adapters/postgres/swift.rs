@@ -45,7 +45,11 @@ pub(super) async fn take(
     }
     match &mut taken {
         // The application holds a row.
-        None => link.command(UNDO).await.map_err(|error| refused(link, &error))?,
+        None => {
+            // A batch before this one may have left its own patience behind.
+            let undo = format!("{UNDO}; SET LOCAL lock_timeout = {}", link.lock_timeout());
+            link.command(&undo).await.map_err(|error| refused(link, &error))?;
+        }
         // What is behind the position may have been passed over.
         Some(Outcome { batch: Some(batch), .. }) => batch.last &= start.is_none(),
         Some(_) => {}

@@ -6,7 +6,7 @@
 //! caller undoes the transaction.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -32,21 +32,10 @@ use crate::{
     ports::{Batch, SourceError, Taken},
 };
 
-/// Up to where a dataset's table was read for a cause: what lies before it was
-/// taken or has to wait, and need not be read again in this cycle.
-pub(super) type Position = (String, String, Cause);
-
-/// The positions of all datasets.
-pub(super) type Positions = BTreeMap<Position, Cell>;
-
 /// A batch with the position to go on from once it is committed.
 pub(super) struct Outcome {
     pub(super) batch: Option<Batch>,
     pub(super) position: Option<Cell>,
-}
-
-pub(super) fn position_key(dataset: &Dataset, cause: &Cause) -> Position {
-    (dataset.rule.to_string(), dataset.table.clone(), cause.clone())
 }
 
 /// How often a schema may change while it is being locked.

@@ -55,6 +55,8 @@ pub(crate) struct Gathered<'f> {
     root: String,
     records: Vec<Option<Taken>>,
     rows: Vec<(Zeroizing<Vec<u8>>, Vec<u64>)>,
+    /// Bytes of the last row: about what the next one needs.
+    row_bytes: usize,
     /// Stored columns by table number.
     widths: Vec<usize>,
     /// Each with its column's declaration.
@@ -90,6 +92,7 @@ impl<'f> Gathered<'f> {
         Ok(Self {
             root: fitted.root.name.clone(),
             records: (0..roots).map(|_| None).collect(),
+            row_bytes: 0,
             rows: (0..roots).map(|_| (Zeroizing::new(Vec::new()), vec![0; widths.len()])).collect(),
             key: fitted.dataset.key.iter().map(|name| declared(name)).collect::<Result<_, _>>()?,
             subject: fitted.dataset.subject.as_deref().map(declared).transpose()?,
@@ -107,10 +110,13 @@ impl<'f> Gathered<'f> {
         let strange = || miscounted(&self.root, "a deleted row belongs to no record");
         let (rows, counts) = self.rows.get_mut(record).ok_or_else(strange)?;
         let width = *self.widths.get(number).ok_or_else(strange)?;
+        let before = rows.len();
+        rows.reserve(self.row_bytes + self.row_bytes / 4);
         record::encode_row_start(rows, number);
         for position in 0..width {
             row.encode(rows, position)?;
         }
+        self.row_bytes = rows.len() - before;
         *counts.get_mut(number).ok_or_else(strange)? += 1;
         if number == 0 {
             let taken = self.taken(row)?;

@@ -25,6 +25,7 @@ pub(crate) mod relation;
 pub(crate) mod schema;
 pub(crate) mod selection;
 pub(crate) mod text;
+mod transaction;
 
 use crate::{
     domain::{deployment::Dataset, record::Cell},
@@ -44,6 +45,7 @@ pub(crate) use relation::{identity, joined, relation};
 pub(crate) use schema::{Column, ForeignKey, Holds, Identity, Index, Kind, Names, Schema, Table};
 pub(crate) use selection::{Driven, ROOT, Selection};
 pub(crate) use text::{Sql, column, parenthesised};
+pub(crate) use transaction::{Open, Positions, Transaction, position_key};
 
 /// What the shared reading flows ask of an open transaction.
 pub(crate) trait Session {

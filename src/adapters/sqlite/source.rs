@@ -9,12 +9,10 @@ use std::{path::Path, time::Duration};
 use super::{
     connection::{Access, Link},
     dialect::quote,
-    failure, residue, restore, session,
-    take::{self, Position, Positions},
-    value, wipe,
+    failure, residue, restore, session, take, value, wipe,
 };
 use crate::{
-    adapters::sql::Sql,
+    adapters::sql::{Open, Positions, Sql, Transaction, position_key},
     domain::{
         census::Census,
         deployment::Dataset,
@@ -33,21 +31,8 @@ use crate::{
 #[derive(Debug)]
 pub struct SqliteSource {
     link: Link,
-    transaction: Transaction,
-    positions: Positions,
-}
-
-#[derive(Debug)]
-enum Transaction {
-    None,
-    /// Something began and was not seen to end: its future was dropped.
-    Unfinished,
-    /// A batch is deleted and waits for its receipt.
-    Taken {
-        position: Position,
-        reached: Option<Cell>,
-        tables: Vec<String>,
-    },
+    transaction: Transaction<Cell, Vec<String>>,
+    positions: Positions<Cell>,
 }
 
 impl SqliteSource {
@@ -63,7 +48,7 @@ impl SqliteSource {
         match self.transaction {
             Transaction::None => Ok(()),
             Transaction::Unfinished => self.undo().await,
-            Transaction::Taken { .. } => {
+            Transaction::Taken(_) => {
                 Err(SourceError::Engine { reason: "a batch is open: commit it or roll it back first".to_owned() })
             }
         }
@@ -182,7 +167,7 @@ impl Source for SqliteSource {
             return Err(SourceError::Engine { reason: "a batch of no records was asked for".to_owned() });
         }
         self.begin().await?;
-        let position = take::position_key(dataset, cause);
+        let position = position_key(dataset, cause);
         let from = self.positions.get(&position).cloned();
         let outcome = take::take(&mut self.link, dataset, scope, cause, limit, from.as_ref()).await;
         let outcome = match outcome {
@@ -197,28 +182,36 @@ impl Source for SqliteSource {
             self.positions.remove(&position);
             return Ok(None);
         }
-        self.transaction = Transaction::Taken { position, reached: outcome.position, tables: outcome.tables };
+        let reached = outcome.position;
+        self.transaction = Transaction::Taken(Open { position, reached, batches: 1, engine: outcome.tables });
+        Ok(outcome.batch)
+    }
+
+    async fn take_on(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        limit: u32,
+    ) -> Result<Option<Batch>, SourceError> {
+        let open = self.transaction.go_on(&position_key(dataset, cause))?;
+        let outcome = take::take(&mut self.link, dataset, scope, cause, limit, open.reached.as_ref()).await?;
+        let batches = open.batches + usize::from(outcome.batch.is_some());
+        self.transaction = Transaction::Taken(Open { reached: outcome.position, batches, ..open });
         Ok(outcome.batch)
     }
 
     async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {
-        let Transaction::Taken { position, reached, tables } =
-            std::mem::replace(&mut self.transaction, Transaction::None)
-        else {
-            return Err(SourceError::Engine { reason: format!("no batch is open for receipt {}", receipt.batch()) });
-        };
-        self.finish(&tables, false).await?;
-        match reached {
-            Some(reached) => self.positions.insert(position, reached),
-            None => self.positions.remove(&position),
-        };
+        let open = self.transaction.permitted(&receipt)?;
+        self.finish(&open.engine, false).await?;
+        open.remember(&mut self.positions);
         Ok(())
     }
 
     async fn rollback(&mut self) -> Result<(), SourceError> {
         match self.transaction {
             Transaction::None => Ok(()),
-            Transaction::Unfinished | Transaction::Taken { .. } => self.undo().await,
+            Transaction::Unfinished | Transaction::Taken(_) => self.undo().await,
         }
     }
 

@@ -3,8 +3,6 @@
 //! What is returned by the deletion is what is sealed, byte for byte; any doubt
 //! about the numbers is an error, and the caller undoes the transaction.
 
-use std::collections::BTreeMap;
-
 use sqlx::sqlite::SqliteRow;
 
 use super::{batch, connection::Link, failure, value};
@@ -21,20 +19,12 @@ use crate::{
     ports::{Batch, SourceError, Taken},
 };
 
-/// Up to where a dataset's table was read for a cause: what lies before it was
-/// taken or has to wait, and need not be read again in this cycle.
-pub(super) type Position = (String, String, Cause);
-
 /// A batch with the position to go on from once it is committed.
 pub(super) struct Outcome {
     pub(super) batch: Option<Batch>,
     pub(super) position: Option<Cell>,
     /// Tables whose foreign keys the commit may break.
     pub(super) tables: Vec<String>,
-}
-
-pub(super) fn position_key(dataset: &Dataset, cause: &Cause) -> Position {
-    (dataset.rule.to_string(), dataset.table.clone(), cause.clone())
 }
 
 /// Runs inside an open transaction.
@@ -221,6 +211,3 @@ fn refused(error: sqlx::Error) -> SourceError {
     }
     failure::engine(error)
 }
-
-/// The positions of all datasets.
-pub(super) type Positions = BTreeMap<Position, Cell>;

@@ -119,8 +119,13 @@ pub enum Missed {
     Skip,
 }
 
+/// Batches that one transaction of a source holds at most. With more of them less
+/// time is lost at its ends, and its locks last longer.
+pub const BATCHES_PER_TRANSACTION: u32 = 4;
+
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// Records that are taken, sealed and stored together.
     pub batch_rows: u32,
     /// 0: no limit.
     pub rows_per_second: u32,
@@ -139,6 +144,14 @@ pub struct Guards {
     pub clock_skew_max: TimeSpan,
     pub clock_jump_max: TimeSpan,
     pub not_before: NaiveDate,
+}
+
+impl Limits {
+    /// Records of the largest transaction of a source.
+    #[must_use]
+    pub const fn transaction_rows(&self) -> u32 {
+        self.batch_rows.saturating_mul(BATCHES_PER_TRANSACTION)
+    }
 }
 
 impl Deployment {
