@@ -12,6 +12,7 @@ mod folder;
 mod kept;
 mod lines;
 mod open;
+mod signatures;
 pub mod signing_key;
 mod tiles;
 mod verify;

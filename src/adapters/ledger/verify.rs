@@ -12,6 +12,7 @@ use chrono::TimeDelta;
 use super::{
     folder::{Folder, Snapshot, partial_ids},
     lines::{Lines, Next},
+    signatures,
     tiles::{self, Found, Listed},
 };
 use crate::{
@@ -159,17 +160,10 @@ fn kept_claims(
     progress: &mut impl Progress,
 ) {
     progress.begin("check signatures", snapshot.kept.len() as u64);
-    for size in &snapshot.kept {
-        progress.advance(1);
-        let opened = fs::read(folder.kept(*size))
-            .map_err(|error| error.to_string())
-            .and_then(|signed| Checkpoint::open(&signed, key).map_err(|error| error.to_string()));
-        match opened {
-            Ok(checkpoint) if checkpoint.head.size == *size => {
-                claims.push(Claim { head: checkpoint.head, place: Place::Kept });
-            }
-            Ok(checkpoint) => problems.add(format!("checkpoints/{size}: it is of size {}", checkpoint.head.size)),
-            Err(error) => problems.add(format!("checkpoints/{size}: {error}")),
+    for kept in signatures::check(folder, &snapshot.kept, key, progress) {
+        match kept {
+            Ok(claim) => claims.push(claim),
+            Err(problem) => problems.add(problem),
         }
     }
     progress.end();

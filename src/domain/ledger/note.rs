@@ -6,7 +6,9 @@
 use std::{fmt, str::FromStr};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use ed25519_dalek::{PUBLIC_KEY_LENGTH, SIGNATURE_LENGTH, Signature, Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::{
+    PUBLIC_KEY_LENGTH, SIGNATURE_LENGTH, Signature, Signer as _, SigningKey, VerifyingKey, verify_batch,
+};
 use sha2::{Digest as _, Sha256};
 
 /// The signature type of Ed25519 notes.
@@ -55,6 +57,10 @@ impl VerifierKey {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    fn forged(&self) -> NoteError {
+        NoteError::Forged { name: self.name.clone() }
     }
 }
 
@@ -110,35 +116,106 @@ pub fn sign(text: &str, name: &str, key: &SigningKey) -> Result<String, NoteErro
     Ok(format!("{text}\n{DASH}{name} {}\n", BASE64.encode(signature)))
 }
 
-/// Returns the text of a note that carries a valid signature of `key`.
-/// Signatures of other keys (witnesses) are checked for their form only.
-pub fn open<'a>(note: &'a [u8], key: &VerifierKey) -> Result<&'a str, NoteError> {
-    let malformed = |reason| NoteError::Malformed { reason };
-    let note = std::str::from_utf8(note).map_err(|_| malformed("it is not UTF-8"))?;
-    // The last empty line separates the text from the signatures.
-    let blank = note.rfind("\n\n").ok_or_else(|| malformed("it has no blank line before its signatures"))?;
-    let (text, signatures) = note.split_at(blank + 1);
-    check_text(text)?;
-    let signatures = signatures.strip_prefix('\n').and_then(|lines| lines.strip_suffix('\n'));
-    let signatures = signatures.ok_or_else(|| malformed("its last line has no end"))?;
-    let mut verified = false;
-    for (number, line) in signatures.split('\n').enumerate() {
-        if number >= SIGNATURES_MAX {
-            return Err(malformed("it has too many signatures"));
-        }
-        let (name, id, signature) = signature_line(line)?;
-        if name == key.name && id == key.id {
-            let forged = || NoteError::Forged { name: key.name.clone() };
-            let signature = Signature::from_slice(&signature).map_err(|_| forged())?;
-            key.key.verify_strict(text.as_bytes(), &signature).map_err(|_| forged())?;
-            verified = true;
-        }
-    }
-    if verified { Ok(text) } else { Err(NoteError::Unsigned { name: key.name.clone() }) }
+/// A text with the signatures under it, none of them verified yet.
+#[derive(Debug, Clone)]
+pub struct Note<'a> {
+    text: &'a str,
+    signatures: Vec<SignatureLine<'a>>,
 }
 
-/// Name, key id and signature of a line.
-fn signature_line(line: &str) -> Result<(&str, [u8; 4], Vec<u8>), NoteError> {
+#[derive(Debug, Clone)]
+struct SignatureLine<'a> {
+    name: &'a str,
+    id: [u8; 4],
+    signature: Vec<u8>,
+}
+
+impl<'a> Note<'a> {
+    /// Checks the form of a note and of every signature line in it.
+    pub fn parse(note: &'a [u8]) -> Result<Self, NoteError> {
+        let malformed = |reason| NoteError::Malformed { reason };
+        let note = std::str::from_utf8(note).map_err(|_| malformed("it is not UTF-8"))?;
+        // The last empty line separates the text from the signatures.
+        let blank = note.rfind("\n\n").ok_or_else(|| malformed("it has no blank line before its signatures"))?;
+        let (text, signatures) = note.split_at(blank + 1);
+        check_text(text)?;
+        let signatures = signatures.strip_prefix('\n').and_then(|lines| lines.strip_suffix('\n'));
+        let signatures = signatures.ok_or_else(|| malformed("its last line has no end"))?;
+        let mut lines = Vec::with_capacity(1);
+        for line in signatures.split('\n') {
+            if lines.len() >= SIGNATURES_MAX {
+                return Err(malformed("it has too many signatures"));
+            }
+            lines.push(signature_line(line)?);
+        }
+        Ok(Self { text, signatures: lines })
+    }
+
+    /// The text, which nobody may believe before a signature was verified.
+    #[must_use]
+    pub const fn unverified_text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The text, if it carries a valid signature of `key`. Signatures of other
+    /// keys (witnesses) were checked for their form only.
+    pub fn verified(&self, key: &VerifierKey) -> Result<&'a str, NoteError> {
+        for signature in self.of(key)? {
+            key.key.verify_strict(self.text.as_bytes(), &signature).map_err(|_| key.forged())?;
+        }
+        Ok(self.text)
+    }
+
+    /// The signatures that name `key`: one at least.
+    fn of(&self, key: &VerifierKey) -> Result<Vec<Signature>, NoteError> {
+        let own = self.signatures.iter().filter(|line| line.name == key.name && line.id == key.id);
+        let found: Result<Vec<_>, _> = own.map(|line| Signature::from_slice(&line.signature)).collect();
+        match found {
+            Err(_) => Err(key.forged()),
+            Ok(found) if found.is_empty() => Err(NoteError::Unsigned { name: key.name.clone() }),
+            Ok(found) => Ok(found),
+        }
+    }
+}
+
+/// Returns the text of a note that carries a valid signature of `key`.
+pub fn open<'a>(note: &'a [u8], key: &VerifierKey) -> Result<&'a str, NoteError> {
+    Note::parse(note)?.verified(key)
+}
+
+/// Signatures that are verified in one computation, which takes a third of the
+/// time of one after the other.
+///
+/// It is strict about everything that somebody without the key could change: any
+/// other text, key or signature is refused. Only the owner of the key could make
+/// a signature that this accepts and `Note::verified` does not (with a part of
+/// small order in it), and the owner can as well sign properly.
+#[derive(Debug, Default)]
+pub struct Batch<'a> {
+    texts: Vec<&'a [u8]>,
+    signatures: Vec<Signature>,
+    keys: Vec<VerifyingKey>,
+}
+
+impl<'a> Batch<'a> {
+    /// Adds a note's signatures of `key`; an error where it has none.
+    pub fn add(&mut self, note: &Note<'a>, key: &VerifierKey) -> Result<(), NoteError> {
+        for signature in note.of(key)? {
+            self.texts.push(note.text.as_bytes());
+            self.signatures.push(signature);
+            self.keys.push(key.key);
+        }
+        Ok(())
+    }
+
+    /// True if all signatures are valid. False says nothing of any single one.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.texts.is_empty() || verify_batch(&self.texts, &self.signatures, &self.keys).is_ok()
+    }
+}
+
+fn signature_line(line: &str) -> Result<SignatureLine<'_>, NoteError> {
     let malformed = |reason| NoteError::Malformed { reason };
     let (name, signature) = line
         .strip_prefix(DASH)
@@ -149,7 +226,9 @@ fn signature_line(line: &str) -> Result<(&str, [u8; 4], Vec<u8>), NoteError> {
     }
     let signature = BASE64.decode(signature).map_err(|_| malformed("a signature is not base64"))?;
     match signature.split_first_chunk::<4>() {
-        Some((id, signature)) if !signature.is_empty() => Ok((name, *id, signature.to_vec())),
+        Some((id, signature)) if !signature.is_empty() => {
+            Ok(SignatureLine { name, id: *id, signature: signature.to_vec() })
+        }
         _ => Err(malformed("a signature is too short")),
     }
 }
