@@ -116,7 +116,9 @@ pub enum Presence {
 pub trait Source: Scan {
     /// Opens a transaction, deletes up to `limit` records that move for `cause`,
     /// children first, and returns every column of every deleted row, exactly
-    /// once. `None`: nothing moves any more, no transaction is open.
+    /// once. Where a deletion could not be undone, it is left to `commit`, which
+    /// deletes only what is still the same to the byte. `None`: nothing moves any
+    /// more, no transaction is open.
     async fn take(
         &mut self,
         dataset: &Dataset,
@@ -137,8 +139,8 @@ pub trait Source: Scan {
     ) -> Result<Option<Batch>, SourceError>;
 
     /// Makes the deletions of the open transaction permanent, whose batches the
-    /// receipt must all name. On an error it is not known whether they are,
-    /// unless the error says `RolledBack`.
+    /// receipt must all name. On an error it is not known whether they are, or how
+    /// many of them, unless the error says `RolledBack`.
     async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError>;
 
     /// Undoes everything since `take`.
@@ -147,6 +149,25 @@ pub trait Source: Scan {
     /// Looks up rows by their identity and compares them with what `put_back`
     /// would write.
     async fn presence(&mut self, record: &Restoration<'_>) -> Result<Presence, SourceError>;
+
+    /// Goes on with a deletion that `commit` left half done, where a source can
+    /// delete only row by row: deletes what is there of these rows. False, with
+    /// nothing deleted, where a row is there otherwise than it was sealed, and in
+    /// a source whose deletions are all or nothing.
+    async fn finish_removal(
+        &mut self,
+        receipt: SealReceipt,
+        _records: &[Restoration<'_>],
+    ) -> Result<bool, SourceError> {
+        drop(receipt);
+        Ok(false)
+    }
+
+    /// Goes on with a `put_back` that was left half done, in the same sources:
+    /// inserts what is missing of these rows. False, with nothing inserted, as above.
+    async fn finish_restoration(&mut self, _records: &[Restoration<'_>]) -> Result<bool, SourceError> {
+        Ok(false)
+    }
 
     /// Puts rows back, parents first, datasets in the order given, in one
     /// transaction. On an error it is not known whether they are back, unless the

@@ -13,15 +13,18 @@ use super::{
     destroy::{Seen, abandon, carry_out, untouched},
     hold, restore,
     rulebook::Rulebook,
-    seal,
+    seal::{self, Opened},
     sources::Sources,
 };
 use crate::{
     domain::{
+        deployment::Dataset,
         destroy::{BucketFacts, Order},
         hold::{Clearance, Holds},
         id::{BucketId, RuleId},
         ledger::event::{DestroyIntent, Event, SeparateIntent, SeparateResult},
+        record::Row,
+        seal::SealReceipt,
         segment::Sealed,
     },
     ports::{Clock, Failure, Keyring, Ledger, Presence, Restoration, Source, Vault},
@@ -129,7 +132,10 @@ async fn settle_separation<S: Source, V: Vault, K: Keyring, L: Ledger>(
                 (SeparateResult::RolledBack, "interrupted before the source committed; the vault's copy was dropped")
             }
             Presence::Absent => (SeparateResult::Committed, "interrupted after the source committed"),
-            Presence::Mixed => return Err(mixed(intent)),
+            Presence::Mixed => {
+                finish(book, sources, custody, intent, &stored).await?;
+                (SeparateResult::Committed, "interrupted while the source deleted row by row; the rest was deleted")
+            }
         }
     };
     let outcome = Event::SeparateOutcome { batch: batch.clone(), result, reason: Some(reason.to_owned()) };
@@ -149,17 +155,46 @@ async fn presence<S: Source, V, K: Keyring, L>(
     let mut seen = None;
     for segment in stored {
         let opened = seal::open(&custody.keyring, segment)?;
-        let mut rows = Vec::new();
-        for record in opened.records()? {
-            rows.extend(opened.rows(record)?);
-        }
-        let record = Restoration { dataset, tables: &opened.header.tables, rows, blank: Vec::new() };
-        let here = source.presence(&record).await?;
+        let here = source.presence(&restoration(dataset, &opened)?).await?;
         if seen.replace(here).is_some_and(|before| before != here) {
             return Ok(Presence::Mixed);
         }
     }
     Ok(seen.unwrap_or(Presence::Absent))
+}
+
+fn restoration<'r>(dataset: &'r Dataset, opened: &'r Opened) -> Result<Restoration<'r>, Failure> {
+    Ok(Restoration { dataset, tables: &opened.header.tables, rows: all_rows(opened)?, blank: Vec::new() })
+}
+
+fn all_rows(opened: &Opened) -> Result<Vec<Row>, Failure> {
+    let mut rows = Vec::new();
+    for record in opened.records()? {
+        rows.extend(opened.rows(record)?);
+    }
+    Ok(rows)
+}
+
+/// Goes on with a deletion that the source could only do row by row. The vault's
+/// copy is read and compared once more before that: by now it is the only one of
+/// a part of the batch.
+async fn finish<S: Source, V, K: Keyring, L>(
+    book: &Rulebook<'_>,
+    sources: &mut Sources<S>,
+    custody: &Custody<V, K, L>,
+    intent: &SeparateIntent,
+    stored: &[Sealed],
+) -> Result<(), Failure> {
+    let dataset = book.dataset(&intent.rule, &intent.source, &intent.dataset)?;
+    let read_back = seal::stored_digest(&custody.keyring, stored)?;
+    let receipt = SealReceipt::compare(intent.batch.clone(), intent.digest, read_back)
+        .map_err(|error| Failure::StateUnknown(error.to_string()))?;
+    let opened = stored.iter().map(|segment| seal::open(&custody.keyring, segment));
+    let opened: Vec<Opened> = opened.collect::<Result<_, _>>()?;
+    let record = |opened| restoration(dataset, opened);
+    let records: Vec<Restoration<'_>> = opened.iter().map(record).collect::<Result<_, Failure>>()?;
+    let is_finished = sources.get(&intent.source)?.finish_removal(receipt, &records).await?;
+    if is_finished { Ok(()) } else { Err(mixed(intent)) }
 }
 
 fn mixed(intent: &SeparateIntent) -> Failure {

@@ -127,3 +127,46 @@ engine!(on_sqlite, crate::engine::Sqlite);
 engine!(on_mariadb, crate::mariadb::MariaDb);
 #[cfg(test)]
 engine!(on_postgres, crate::postgres::Postgres);
+
+/// The weaker mode: what rests on foreign keys, on locks of rows, or on a deletion
+/// that can be undone is not there.
+#[cfg(test)]
+mod on_myisam {
+    scenarios! { crate::mariadb::MyIsam;
+        looking::{a_record_is_looked_at_by_its_key},
+        holds::{
+            what_is_frozen_stays_and_is_counted,
+            what_is_frozen_keeps_the_record_that_it_belongs_to,
+            what_a_collation_calls_the_same_is_frozen_as_well,
+        },
+        waiting::{
+            a_root_waits_also_for_rows_below_an_own_child,
+            at_a_withdrawal_orders_move_first_and_the_member_after_them,
+        },
+        keys::{
+            keys_and_links_of_several_columns,
+            textual_keys_whatever_they_say,
+            children_of_a_unique_key_that_is_not_the_primary_one,
+            a_key_that_does_not_tell_rows_apart_is_refused,
+            twins_are_told_apart_or_their_table_is_refused,
+        },
+        traps::{
+            instants_in_columns_of_their_own_type,
+            dates_of_eight_characters,
+            seconds_and_milliseconds_since_1970,
+            texts_with_and_without_a_zone,
+            a_date_and_a_time_in_two_columns,
+            an_event_of_a_parent_that_is_not_there_is_an_orphan,
+            a_status_that_contradicts_the_date_is_the_operators_to_say,
+            links_that_nobody_declared,
+            a_row_with_two_parents_is_archived_and_counted_once,
+            views_are_refused_and_what_is_missing_is_named,
+            text_of_every_kind_comes_back_as_it_was,
+            a_due_row_that_a_kept_row_uses_waits,
+        },
+        changes::{
+            rows_that_change_after_the_plan_are_taken_as_they_are_then,
+            a_schema_that_changes_after_the_plan_stops_its_dataset_only,
+        },
+    }
+}

@@ -14,16 +14,21 @@ use super::{
     servers,
 };
 
-pub struct MariaDb {
+pub struct Maria<const TRANSACTIONS: bool> {
     database: servers::Database<'static>,
 }
+
+pub type MariaDb = Maria<true>;
+
+/// With tables in which a deletion cannot be undone.
+pub type MyIsam = Maria<false>;
 
 /// Names between backticks. No scenario has a quotation mark in a text.
 fn own_words(sql: &str) -> String {
     sql.replace('"', "`")
 }
 
-impl MariaDb {
+impl<const TRANSACTIONS: bool> Maria<TRANSACTIONS> {
     fn server(&self) -> Server {
         let url = self.database.url();
         let address = ServerAddress::parse(Engine::Mysql, url.split_once("://").unwrap().1).unwrap();
@@ -42,7 +47,7 @@ impl Application for MySqlConnection {
     }
 }
 
-impl Database for MariaDb {
+impl<const TRANSACTIONS: bool> Database for Maria<TRANSACTIONS> {
     type Source = MySqlSource;
     type Scan = MySqlScan;
     type Application = MySqlConnection;
@@ -72,7 +77,8 @@ impl Database for MariaDb {
     }
 
     async fn run(&self, sql: &str) {
-        self.database.run(&own_words(sql));
+        let engine = if TRANSACTIONS { "InnoDB" } else { "MyISAM" };
+        self.database.run(&format!("SET default_storage_engine = {engine}; {}", own_words(sql)));
     }
 
     async fn ask(&self, sql: &str) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::{
     life::{Faults, Life, Points, STEPS},
-    servers::{mariadb, postgres},
+    servers::{Engine, Server, mariadb, postgres},
     store::Store,
     world::{Fault, World},
 };
@@ -73,10 +73,12 @@ fn declared() -> BTreeSet<String> {
     names
 }
 
-/// Points that a life without a fault does not get to: those of `init` and of
-/// reading, which have tests of their own, and those of undoing a batch, which have a place
-/// in the table of faults.
-const ELSEWHERE: [&str; 9] = [
+/// Points that a life without a fault on files does not get to: those inside of a server's
+/// tables, those of `init` and of reading, which have tests of their own, and those of
+/// undoing a batch, which have a place in the table of faults.
+const ELSEWHERE: [&str; 11] = [
+    "source.deleted-some",
+    "source.inserted-some",
     "reading.between",
     "init.keyring",
     "init.signing-key",
@@ -110,6 +112,16 @@ fn killed_at_every_call_of_a_database_a_life_from_postgresql_to_mariadb_comes_to
 fn killed_at_every_call_of_a_database_a_life_from_mariadb_to_postgresql_comes_to_the_same_end() {
     let make = || World::new(|_| (Store::Server(mariadb().database()), Store::Server(postgres().database())));
     live_through(make, of_a_database);
+}
+
+#[test]
+fn killed_between_any_two_deletions_a_life_of_tables_without_transactions_comes_to_the_same_end() {
+    let server = Server::start(Engine::MariaDb, &["--default-storage-engine=MyISAM"]);
+    let make = || World::new(|_| (Store::Server(server.database()), Store::Server(postgres().database())));
+    let reached = live_through(make, of_a_database);
+    assert!(reached.contains("source.deleted-some") && reached.contains("source.inserted-some"), "{reached:?}");
+    let kept = "SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema LIKE 't%' AND table_type = 'BASE TABLE'";
+    assert_eq!(server.query(kept), "MyISAM");
 }
 
 #[test]

@@ -176,13 +176,13 @@ async fn presence_waits_for_a_deletion_that_is_not_settled_yet() {
 #[tokio::test]
 async fn tables_and_columns_that_cannot_be_moved_whole_are_refused_with_what_to_do() {
     let database = database(
-        "CREATE TABLE weak (id INT PRIMARY KEY, at DATETIME) ENGINE = MyISAM; \
+        "CREATE TABLE volatile (id INT PRIMARY KEY, at DATETIME) ENGINE = MEMORY; \
          CREATE TABLE twins (id INT, at DATETIME); CREATE TABLE kept (id INT PRIMARY KEY, at DATETIME) WITH SYSTEM VERSIONING; \
          CREATE TABLE base (id INT PRIMARY KEY, at DATETIME); CREATE VIEW seen AS SELECT * FROM base; \
          CREATE TABLE wide (id INT PRIMARY KEY, at CHAR(19) CHARACTER SET utf16)",
     );
     for (table, wanted) in [
-        ("weak", "ENGINE = InnoDB"),
+        ("volatile", "ENGINE = InnoDB"),
         ("twins", "no primary key"),
         ("kept", "SYSTEM VERSIONING"),
         ("seen", "is a view"),

@@ -15,4 +15,6 @@ mod servers;
 #[cfg(test)]
 mod types;
 #[cfg(test)]
+mod weak;
+#[cfg(test)]
 mod world;

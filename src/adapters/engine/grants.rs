@@ -241,5 +241,9 @@ fn mysql_source(server: &ServerAddress, uses: &BTreeMap<String, Use>) -> String 
             }
         }
     }
+    lines.push(format!(
+        "-- Only where a table is kept by MyISAM or Aria: GRANT LOCK TABLES ON {}.* TO {mover};",
+        ticked(&server.database)
+    ));
     lines.join("\n")
 }

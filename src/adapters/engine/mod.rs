@@ -259,6 +259,14 @@ impl Source for AnySource {
         each!(self, source => source.presence(record).await)
     }
 
+    async fn finish_removal(&mut self, receipt: SealReceipt, records: &[Restoration<'_>]) -> Result<bool, SourceError> {
+        each!(self, source => source.finish_removal(receipt, records).await)
+    }
+
+    async fn finish_restoration(&mut self, records: &[Restoration<'_>]) -> Result<bool, SourceError> {
+        each!(self, source => source.finish_restoration(records).await)
+    }
+
     async fn put_back(&mut self, records: &[Restoration<'_>]) -> Result<(), SourceError> {
         each!(self, source => failpoint::around("source.put_back", source.put_back(records)).await)
     }

@@ -2,9 +2,9 @@
 //! key. Nothing is chosen twice: what is deleted is what was locked and read.
 
 use super::{
-    catalogue::identity_index,
     connection::rendered,
     dialect::{MYSQL, quote},
+    identity::identity_index,
     value::{self, Class, FIRST, class},
 };
 use crate::{
@@ -217,6 +217,44 @@ fn below(child: &FittedChild<'_>, found: &str, parents: &[&[String]]) -> String 
         joined(&MYSQL, (child.parent, "p"), (child.table, "c"), child.on),
         in_keys(child.parent, "p", parents)
     )
+}
+
+/// These columns of the rows with these keys.
+pub(super) fn read_by_key(table: &Table, names: &[&str], keys: &[&[String]]) -> String {
+    let columns: Vec<String> = key_columns(table).iter().map(|name| quote(name)).collect();
+    let fetched = names.iter().filter_map(|name| Some(value::fetched(table.column(name)?, &quote(name))));
+    let fetched: Vec<String> = std::iter::once(FIRST.to_owned()).chain(fetched).collect();
+    format!("SELECT {} FROM {} WHERE {}", fetched.join(", "), table.sql, among(&columns, keys))
+}
+
+/// The keys of the rows of a child below these parents. Where tables are locked, only their
+/// own names may be used: nothing but what is derived has another one.
+pub(super) fn keys_below(child: &FittedChild<'_>, parents: &[&[String]]) -> String {
+    let derived = |table: &Table, mut names: Vec<String>, linked: Vec<&String>, condition: &str| {
+        names.extend(linked.into_iter().cloned());
+        let mut listed: Vec<String> = names.iter().map(|name| quote(name)).collect();
+        listed.sort_unstable();
+        listed.dedup_by(|one, other| one.eq_ignore_ascii_case(other));
+        format!("(SELECT {} FROM {} WHERE {condition})", listed.join(", "), table.sql)
+    };
+    let columns: Vec<String> = key_columns(child.parent).iter().map(|name| quote(name)).collect();
+    let there = child.on.iter().map(|(_, there)| there).collect();
+    let here = child.on.iter().map(|(here, _)| here).collect();
+    let above = derived(child.parent, Vec::new(), there, &among(&columns, parents));
+    let condition = child.condition.map_or_else(|| "TRUE".to_owned(), parenthesised);
+    let found = derived(child.table, key_columns(child.table), here, &condition);
+    format!(
+        "SELECT {FIRST}, {} FROM {above} AS p STRAIGHT_JOIN {found} AS c ON {}",
+        identity(&MYSQL, child.table, None, "c").join(", "),
+        joined(&MYSQL, (child.parent, "p"), (child.table, "c"), child.on)
+    )
+}
+
+/// Sets these columns of these rows to NULL, under the table's own name.
+pub(super) fn cut_locked(table: &Table, links: &[&str], keys: &[&[String]]) -> String {
+    let columns: Vec<String> = key_columns(table).iter().map(|name| quote(name)).collect();
+    let cut: Vec<String> = links.iter().map(|name| format!("{} = NULL", quote(name))).collect();
+    format!("UPDATE {} SET {} WHERE {}", table.sql, cut.join(", "), among(&columns, keys))
 }
 
 /// Deletes rows by their keys: at once, or one after the other in one message.

@@ -13,10 +13,11 @@ use super::{
     connection::Link,
     dialect::{MYSQL, quote},
     failure,
+    identity::{self, PRIMARY},
     value::{self, Class, class},
 };
 use crate::{
-    adapters::sql::{Column, ForeignKey, Holds, Identity, Index, Kind, Names, Schema, Table},
+    adapters::sql::{Column, ForeignKey, Holds, Index, Kind, Names, Schema, Table},
     ports::SourceError,
 };
 
@@ -28,6 +29,8 @@ pub(super) struct Catalogue {
     hidden: Option<BTreeSet<String>>,
     /// Tables with few rows, as far as the optimizer knows, by `Table::sql`.
     small: HashSet<String>,
+    /// The engine of tables in which a deletion cannot be undone, by `Table::sql`.
+    weak: BTreeMap<String, String>,
 }
 
 /// Of a table with more rows a list of `KEYS_MAX` keys is looked up one by one;
@@ -66,7 +69,8 @@ impl Catalogue {
         // Asking about other databases makes the server open all of theirs.
         let only_own = others.iter().all(|other| *other == own);
         let concerned = if only_own { "t.TABLE_SCHEMA = database()" } else { CONCERNED };
-        let mut reader = Reader { own, tables: Vec::new(), places: Places::new(), small: HashSet::new() };
+        let mut reader =
+            Reader { own, tables: Vec::new(), places: Places::new(), small: HashSet::new(), weak: BTreeMap::new() };
         reader.tables(
             &rows(
                 link,
@@ -89,15 +93,24 @@ impl Catalogue {
         reader.triggers(&link.all(triggers).await.map_err(failure::engine)?)?;
         let hidden = hidden(link, &reader.own, &keys).await?;
         for table in &mut reader.tables {
-            identify(table);
+            identity::identify(table);
         }
         let schema = Schema { dialect: &MYSQL, tables: reader.tables, table_names, default: Some(reader.own) };
-        Ok(Self { schema, hidden, small: reader.small })
+        Ok(Self { schema, hidden, small: reader.small, weak: reader.weak })
     }
 
     /// Whether keys that this user is not shown point at a table.
     pub(super) fn hides_keys_of(&self, table: &Table) -> Option<bool> {
         self.hidden.as_ref().map(|hidden| hidden.contains(&table.sql))
+    }
+
+    /// The engine of a table that has no transactions.
+    pub(super) fn weak_engine(&self, table: &Table) -> Option<&str> {
+        self.weak.get(&table.sql).map(String::as_str)
+    }
+
+    pub(super) fn has_weak_tables(&self) -> bool {
+        !self.weak.is_empty()
     }
 
     pub(super) fn is_small(&self, table: &Table) -> bool {
@@ -207,6 +220,7 @@ struct Reader {
     tables: Vec<Table>,
     places: Places,
     small: HashSet<String>,
+    weak: BTreeMap<String, String>,
 }
 
 impl Reader {
@@ -229,6 +243,9 @@ impl Reader {
             if value::number(row, 4)?.unsigned_abs() < FEW_ROWS_MAX {
                 self.small.insert(sql.clone());
             }
+            if kind == "BASE TABLE" && identity::has_no_transactions(&engine) {
+                self.weak.insert(sql.clone(), engine.clone());
+            }
             self.tables.push(Table {
                 name: self.name(&database, &name),
                 sql,
@@ -239,7 +256,7 @@ impl Reader {
                 },
                 columns: Vec::new(),
                 column_names: Names::IgnoringCase,
-                identity: unusable(&kind, &engine),
+                identity: identity::unusable(&kind, &engine),
                 indexes: Vec::new(),
                 foreign_keys: Vec::new(),
                 triggers: Vec::new(),
@@ -322,71 +339,8 @@ impl Reader {
     }
 }
 
-pub(super) const PRIMARY: &str = "PRIMARY";
-
-/// Tables whose rows cannot be moved, whatever their keys.
-fn unusable(kind: &str, engine: &str) -> Identity {
-    if kind == "SYSTEM VERSIONED" {
-        let hint = "ALTER TABLE … DROP SYSTEM VERSIONING, or delete its history by hand";
-        return Identity::None("keeps every deleted row as history", hint);
-    }
-    if kind == "BASE TABLE" && !engine.eq_ignore_ascii_case("InnoDB") {
-        let hint = "ALTER TABLE … ENGINE = InnoDB: with MyISAM, Aria and others a deletion cannot be undone";
-        return Identity::None("is kept by an engine without transactions", hint);
-    }
-    Identity::Key(Vec::new())
-}
-
-/// Finds what tells the rows of a table apart: its primary key, or a unique
-/// index over columns that are never NULL.
-fn identify(table: &mut Table) {
-    if table.kind != Kind::Table || matches!(table.identity, Identity::None(..)) {
-        return;
-    }
-    let key = identity_index(table).map(|(_, columns)| columns);
-    table.identity = match key {
-        None => Identity::None(
-            "has no primary key and no unique index over columns that are NOT NULL",
-            "add one: without it, rows that are alike cannot be told apart",
-        ),
-        Some(key) if key.iter().any(|name| table.column(name).is_some_and(|column| !column.stored)) => Identity::None(
-            "is identified by a generated column",
-            "add a unique index over columns that are NOT NULL and not generated",
-        ),
-        Some(key) => Identity::Key(key),
-    };
-}
-
-/// The index that identifies rows, and its columns.
-pub(super) fn identity_index(table: &Table) -> Option<(&str, Vec<String>)> {
-    let primary: Vec<String> = table.primary_key().into_iter().map(str::to_owned).collect();
-    if !primary.is_empty() {
-        return Some((PRIMARY, primary));
-    }
-    let never_null = |name: &String| table.column(name).is_some_and(|column| column.not_null && column.stored);
-    table.indexes.iter().filter(|index| index.unique && !index.partial).find_map(|index| {
-        let columns: Vec<String> = index.columns.iter().cloned().collect::<Option<_>>()?;
-        columns.iter().all(never_null).then_some((index.name.as_str(), columns))
-    })
-}
-
 /// Character sets in which a digit is not the byte that it is in ASCII.
 const WIDE: [&str; 4] = ["ucs2", "utf16", "utf16le", "utf32"];
-
-/// Columns by which rows of a table point at others of it, and that may be NULL.
-/// The server checks keys row by row: of two rows that go or come together, one
-/// would point at nothing for a moment.
-pub(super) fn self_links(table: &Table) -> Vec<&str> {
-    let own = table.foreign_keys.iter().filter(|key| key.parent == table.name);
-    let columns = own.flat_map(|key| &key.on).filter_map(|(here, _)| table.column(here));
-    let mut links: Vec<&str> = Vec::new();
-    for column in columns.filter(|column| !column.not_null && column.key == 0 && column.stored) {
-        if !links.contains(&column.name.as_str()) {
-            links.push(&column.name);
-        }
-    }
-    links
-}
 
 fn holds(declared: &str, data_type: &str) -> Holds {
     match class(declared) {

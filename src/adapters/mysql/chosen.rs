@@ -12,9 +12,10 @@ use sqlx::mysql::MySqlRow;
 
 use super::{
     batch::{self, KEYS_MAX},
-    catalogue::{Catalogue, self_links},
+    catalogue::Catalogue,
     connection::Link,
     failure,
+    identity::self_links,
     take::{refused, still_narrowed},
     value::{self, BEHIND_FIRST, Class, Fetched, class, literal},
 };
@@ -192,7 +193,6 @@ impl<'t, 'a> Taking<'t, 'a> {
         scope: &Scope<'_>,
     ) -> Result<Vec<Taken>, SourceError> {
         let fitted = self.fitted();
-        let mut gathered = Gathered::new(fitted, own, scope, self.roots(), fitted.root.stored().count())?;
         for (position, level) in fitted.levels().into_iter().enumerate() {
             if position > 0 {
                 for reference in &level.references {
@@ -211,6 +211,13 @@ impl<'t, 'a> Taking<'t, 'a> {
                 self.delete(number).await?;
             }
         }
+        self.gather(own, scope)
+    }
+
+    /// What was read of the rows that were chosen.
+    pub(super) fn gather(&self, own: &FittedEvent<'_>, scope: &Scope<'_>) -> Result<Vec<Taken>, SourceError> {
+        let fitted = self.fitted();
+        let mut gathered = Gathered::new(fitted, own, scope, self.roots(), fitted.root.stored().count())?;
         for (number, place) in self.chosen.iter().enumerate() {
             for row in &place.rows {
                 gathered.add(row.record, number, &Fetched { row: &row.row, classes: &place.classes })?;
@@ -276,7 +283,7 @@ fn in_order(one: &[String], other: &[String]) -> Ordering {
     pairs.fold(Ordering::Equal, Ordering::then)
 }
 
-fn agree(table: &Table, rows: usize, changed: u64) -> Result<(), SourceError> {
+pub(super) fn agree(table: &Table, rows: usize, changed: u64) -> Result<(), SourceError> {
     if usize::try_from(changed).ok() == Some(rows) {
         return Ok(());
     }

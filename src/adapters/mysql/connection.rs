@@ -284,6 +284,24 @@ impl Link {
         }
     }
 
+    /// Locks tables, as `LOCK TABLES` lists them, until `unlock_tables`. What has
+    /// transactions begins one. Whatever was open before is committed.
+    pub(super) async fn lock_tables(&mut self, tables: &str) -> Result<(), sqlx::Error> {
+        let locked = self.command(&format!("SET SESSION autocommit = 0; LOCK TABLES {tables}")).await;
+        if locked.is_err() {
+            self.unlock_tables().await;
+        }
+        locked
+    }
+
+    /// Undoes what was not committed and lets go of the tables. If the server does
+    /// not say that it has, the connection is given up, and it has to.
+    pub(super) async fn unlock_tables(&mut self) {
+        if self.command("ROLLBACK; UNLOCK TABLES; SET SESSION autocommit = 1").await.is_err() {
+            self.connection = None;
+        }
+    }
+
     /// The schema as it is now. Where the server shows that nothing has changed
     /// since it was read, it is not read again.
     pub(super) async fn catalogue(&mut self) -> Result<Arc<Catalogue>, SourceError> {
@@ -291,6 +309,8 @@ impl Link {
         if let (Some(known), Some(now)) = (&self.catalogue, &fingerprint)
             && known.fingerprint == *now
             && known.read_at.elapsed() < CATALOGUE_AGE_MAX
+            // Tables of other engines are not in the server's list.
+            && !known.catalogue.has_weak_tables()
         {
             return Ok(Arc::clone(&known.catalogue));
         }

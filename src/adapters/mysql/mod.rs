@@ -2,7 +2,8 @@
 //!
 //! `MySqlScan` cannot write: its session is read-only, and so is each of its
 //! transactions. `MySqlSource` moves records: it locks what it chose, deletes by
-//! key, and keeps the transaction open until the sealed copy was compared. Both
+//! key, and keeps the transaction open until the sealed copy was compared. Where a
+//! table has no transactions, it deletes only then, under a lock. Both
 //! build their statements from the same conditions.
 //!
 //! Nothing here decides what is due, and nothing here prints.
@@ -13,8 +14,10 @@ mod chosen;
 pub(super) mod connection;
 pub(super) mod dialect;
 pub(super) mod failure;
+mod identity;
 mod residue;
 mod restore;
+mod rowwise;
 mod session;
 mod shape;
 mod source;
@@ -22,6 +25,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod value;
+mod weak;
 mod wipe;
 
 use crate::{

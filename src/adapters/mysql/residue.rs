@@ -28,6 +28,8 @@ use crate::{
 };
 
 const TABLES: &str = "ibd";
+/// Files of tables without transactions: MyISAM's and Aria's.
+const WEAK_TABLES: [&str; 2] = ["MYD", "MAD"];
 const SYSTEM: &str = "system";
 const REDO: &str = "redo";
 const BINLOG: &str = "binlog";
@@ -92,8 +94,13 @@ async fn places(link: &mut Link) -> Result<Places, SourceError> {
 /// Why the data directory cannot be searched: it is not here, or not this
 /// server's. A tablespace has the number that the server says.
 async fn foreign(link: &mut Link, places: &Places, tables: &[String]) -> Result<Option<String>, SourceError> {
-    let Some(table) = tables.first() else { return Ok(Some("no table was named".to_owned())) };
-    let path = places.data.join(&places.database).join(format!("{table}.ibd"));
+    let file_of = |table: &String, kind: &str| places.data.join(&places.database).join(format!("{table}.{kind}"));
+    let first = tables.iter().find(|table| file_of(table, TABLES).exists()).or(tables.first());
+    let Some(table) = first else { return Ok(Some("no table was named".to_owned())) };
+    if WEAK_TABLES.iter().any(|kind| file_of(table, kind).exists()) {
+        return Ok(Some(format!("whose data directory it is cannot be told by {table}, which has no transactions")));
+    }
+    let path = file_of(table, TABLES);
     let file = match File::open(&path) {
         Ok(file) => file,
         Err(error) => {

@@ -7,15 +7,16 @@
 
 use super::{
     batch::key_positions,
-    catalogue::self_links,
     connection::Link,
     dialect::quote,
     failure,
+    identity::self_links,
     value::{self, BEHIND_FIRST, Class, FIRST, Fetched, class, collation, literal},
 };
 use crate::{
-    adapters::sql::{
-        Laid, StoredRow as _, blanked, identical, insertion_order_of_all, laid as find_laid, lay_all, twin,
+    adapters::{
+        failpoint,
+        sql::{Laid, StoredRow as _, blanked, identical, insertion_order_of_all, laid as find_laid, lay_all, twin},
     },
     domain::{
         locator,
@@ -56,7 +57,7 @@ pub(super) async fn presence(link: &mut Link, record: &Restoration<'_>) -> Resul
 }
 
 /// The columns of a laid table with their classes.
-fn columns<'l>(laid: &'l Laid<'_>) -> Vec<(&'l str, Class)> {
+pub(super) fn columns<'a>(laid: &Laid<'a>) -> Vec<(&'a str, Class)> {
     let class_of = |name: &str| laid.table.column(name).map_or(Class::Ascii, |column| class(&column.declared));
     laid.columns.iter().map(|name| (*name, class_of(name))).collect()
 }
@@ -128,6 +129,7 @@ pub(super) async fn put_back(link: &mut Link, records: &[Restoration<'_>]) -> Re
     for (record, number) in insertion_order_of_all(schema, &tables) {
         let of_table: Vec<&Row> = rows[record].iter().filter(|row| row.table == number).collect();
         insert_all(link, &laid_out[record][number], &of_table).await?;
+        failpoint::reach("source.inserted-some");
     }
     for (tables, rows) in laid_out.iter().zip(&rows) {
         compare(link, tables, rows).await?;
@@ -183,7 +185,7 @@ async fn relink(link: &mut Link, laid: &Laid<'_>, row: &Row) -> Result<(), Sourc
 }
 
 /// Bytes of a text mean something else in another character set.
-fn same_charsets(record: &Restoration<'_>, tables: &[Laid<'_>]) -> Result<(), SourceError> {
+pub(super) fn same_charsets(record: &Restoration<'_>, tables: &[Laid<'_>]) -> Result<(), SourceError> {
     for (laid, heading) in tables.iter().zip(record.tables) {
         let differs = |column: &&segment::Column| {
             let today = laid.table.column(&column.name).map(|column| locator::charset(&column.declared));

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::{
     catalogue::Catalogue,
     connection::{Link, rendered},
-    failure, value,
+    failure, value, weak,
 };
 use crate::{
     adapters::sql::{self, Fitted, Misfit, Session, Sql, Table, parenthesised},
@@ -52,6 +52,8 @@ pub(super) async fn inspect(
             ));
         }
         inspected.errors.extend(hidden_keys(&catalogue, &fitted));
+        inspected.errors.extend(weak::refused(&catalogue, &fitted));
+        inspected.warnings.extend(weak::warnings(&catalogue, &fitted));
     }
     Ok(inspected.findings(dataset))
 }

@@ -9,7 +9,11 @@ use chrono::{DateTime, Utc};
 
 use super::{
     connection::{Access, Link},
-    failure, residue, restore, session, take, wipe,
+    failure, residue, restore,
+    rowwise::{self, Turn},
+    session, take,
+    weak::Pending,
+    wipe,
 };
 use crate::{
     adapters::{
@@ -38,7 +42,9 @@ const DEADLOCKS_MAX: u32 = 3;
 #[derive(Debug)]
 pub struct MySqlSource {
     link: Link,
-    transaction: Transaction<Order, ()>,
+    /// With a batch that was only read: no transaction is open, and nothing of it
+    /// is deleted.
+    transaction: Transaction<Order, Option<Box<Pending>>>,
     positions: Positions<Order>,
 }
 
@@ -89,6 +95,15 @@ impl MySqlSource {
             }
             Err(error) => Err(failure::engine(error)),
         }
+    }
+
+    /// Deletes a batch that was only read.
+    async fn remove(&mut self, batch: &Pending) -> Result<(), SourceError> {
+        let unmoved = |error: SourceError| SourceError::RolledBack { reason: error.to_string() };
+        self.link.connect().await.map_err(unmoved)?;
+        let rows = batch.rows().map_err(unmoved)?;
+        let record = Restoration { dataset: &batch.dataset, tables: &batch.tables, rows, blank: Vec::new() };
+        rowwise::remove(&mut self.link, std::slice::from_ref(&record), Turn::First).await.map(drop)
     }
 
     async fn take_once(
@@ -159,14 +174,19 @@ impl Source for MySqlSource {
                 outcome => break outcome?,
             }
         };
-        if outcome.batch.is_none() {
+        let Some(batch) = outcome.batch else {
             self.undo().await?;
             self.positions.remove(&position);
             return Ok(None);
-        }
+        };
         let reached = outcome.position;
-        self.transaction = Transaction::Taken(Open { position, reached, batches: 1, engine: () });
-        Ok(outcome.batch)
+        let engine = outcome.is_weak.then(|| Box::new(Pending::of(dataset, &batch)));
+        if engine.is_some() {
+            // Locks of rows would end where locks of tables begin.
+            self.undo().await?;
+        }
+        self.transaction = Transaction::Taken(Open { position, reached, batches: 1, engine });
+        Ok(Some(batch))
     }
 
     async fn take_on(
@@ -177,6 +197,11 @@ impl Source for MySqlSource {
         limit: u32,
     ) -> Result<Option<Batch>, SourceError> {
         let open = self.transaction.go_on(&position_key(dataset, cause))?;
+        if open.engine.is_some() {
+            // It is still there, and would be read once more.
+            self.transaction = Transaction::Taken(open);
+            return Ok(None);
+        }
         let outcome = take::take(&mut self.link, dataset, scope, cause, limit, open.reached.as_ref()).await?;
         let batches = open.batches + usize::from(outcome.batch.is_some());
         self.transaction = Transaction::Taken(Open { reached: outcome.position, batches, ..open });
@@ -185,7 +210,10 @@ impl Source for MySqlSource {
 
     async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {
         let open = self.transaction.permitted(&receipt)?;
-        self.finish().await?;
+        match &open.engine {
+            None => self.finish().await?,
+            Some(batch) => self.remove(batch).await?,
+        }
         open.remember(&mut self.positions);
         Ok(())
     }
@@ -205,8 +233,34 @@ impl Source for MySqlSource {
         presence
     }
 
+    async fn finish_removal(
+        &mut self,
+        _receipt: SealReceipt,
+        records: &[Restoration<'_>],
+    ) -> Result<bool, SourceError> {
+        self.idle().await?;
+        let catalogue = self.link.catalogue().await?;
+        if !rowwise::concerns(&catalogue, records) {
+            return Ok(false);
+        }
+        rowwise::remove(&mut self.link, records, Turn::GoOn).await
+    }
+
+    async fn finish_restoration(&mut self, records: &[Restoration<'_>]) -> Result<bool, SourceError> {
+        self.idle().await?;
+        let catalogue = self.link.catalogue().await?;
+        if !rowwise::concerns(&catalogue, records) {
+            return Ok(false);
+        }
+        rowwise::put_back(&mut self.link, records, Turn::GoOn).await
+    }
+
     async fn put_back(&mut self, records: &[Restoration<'_>]) -> Result<(), SourceError> {
         self.idle().await?;
+        let catalogue = self.link.catalogue().await?;
+        if rowwise::concerns(&catalogue, records) {
+            return rowwise::put_back(&mut self.link, records, Turn::First).await.map(drop);
+        }
         self.begin().await?;
         match restore::put_back(&mut self.link, records).await {
             Ok(()) => self.finish().await,

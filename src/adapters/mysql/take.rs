@@ -4,7 +4,8 @@
 //! Rows that the application has locked are left out, a record whole when it is
 //! only one of its children. What was read under the lock is what is deleted, by
 //! key, and what is sealed; any doubt about the numbers is an error, and the
-//! caller undoes the transaction.
+//! caller undoes the transaction. Where a table has no transactions, nothing is
+//! deleted here (`rowwise`).
 
 use super::{
     batch::{self, Choice, KEYS_MAX, Order},
@@ -12,7 +13,7 @@ use super::{
     connection::Link,
     failure,
     session::hidden_keys,
-    value,
+    value, weak,
 };
 use crate::{
     adapters::sql::{Selection, Table, carried, check_conditions, check_links, headings},
@@ -28,6 +29,8 @@ use crate::{
 pub(super) struct Outcome {
     pub(super) batch: Option<Batch>,
     pub(super) position: Option<Order>,
+    /// Nothing of the batch is deleted yet, since that could not be undone.
+    pub(super) is_weak: bool,
 }
 
 /// Runs inside an open transaction.
@@ -49,6 +52,10 @@ pub(super) async fn take(
     if let Some(misfit) = hidden_keys(&catalogue, fitted) {
         return Err(misfit.into_error(dataset));
     }
+    if let Some(misfit) = weak::refused(&catalogue, fitted) {
+        return Err(misfit.into_error(dataset));
+    }
+    let is_weak = weak::has_any(&catalogue, fitted);
     let own = fitted.event(scope.event)?;
     let mut from = position.cloned();
     loop {
@@ -58,19 +65,19 @@ pub(super) async fn take(
             let mut taking = Taking::new(link, &catalogue, &selection);
             taking.choose_whole(roots).await?;
             if taking.roots() > 0 {
-                let records = taking.delete_all(own, scope).await?;
+                let records = if is_weak { taking.gather(own, scope)? } else { taking.delete_all(own, scope).await? };
                 // Behind the last position everything starts over, so that no row
                 // that came in the meantime, or waits no more, is left out.
                 let last = complete && from.is_none();
                 let batch = Batch { tables: headings(fitted), records, last };
-                return Ok(Outcome { batch: Some(batch), position: reached.filter(|_| !complete) });
+                return Ok(Outcome { batch: Some(batch), position: reached.filter(|_| !complete), is_weak });
             }
         }
         // Nothing that can move here: once more from the start, or further on.
         match (complete, from.take()) {
-            (true, None) => return Ok(Outcome { batch: None, position: None }),
+            (true, None) => return Ok(Outcome { batch: None, position: None, is_weak }),
             (true, Some(_)) => {}
-            (false, before) if before == reached => return Ok(Outcome { batch: None, position: None }),
+            (false, before) if before == reached => return Ok(Outcome { batch: None, position: None, is_weak }),
             (false, _) => from = reached,
         }
     }

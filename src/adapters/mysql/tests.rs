@@ -337,7 +337,7 @@ async fn the_schema_is_read_with_keys_links_triggers_and_what_cannot_move() {
         "CREATE TABLE `Order` (`Id` CHAR(36) PRIMARY KEY, total INT, twice INT AS (total * 2), hidden INT INVISIBLE);
          CREATE TABLE line (a INT NOT NULL, b INT NOT NULL, o CHAR(36), PRIMARY KEY (b, a),
            FOREIGN KEY (o) REFERENCES `Order` (`Id`) ON DELETE CASCADE, UNIQUE (o(3)));
-         CREATE TABLE plain (x INT, y INT); CREATE TABLE wide (at CHAR(10) CHARACTER SET ucs2); CREATE TABLE mine (x INT NOT NULL, UNIQUE (x)) ENGINE = MyISAM;
+         CREATE TABLE plain (x INT, y INT); CREATE TABLE wide (at CHAR(10) CHARACTER SET ucs2); CREATE TABLE mine (x INT NOT NULL, UNIQUE (x)) ENGINE = MyISAM; CREATE TABLE volatile (x INT PRIMARY KEY) ENGINE = MEMORY;
          CREATE TABLE versioned (x INT PRIMARY KEY) WITH SYSTEM VERSIONING; CREATE TABLE odd (x INT NOT NULL, UNIQUE u (x));
          CREATE VIEW w AS SELECT 1 AS x; CREATE TRIGGER t AFTER DELETE ON line FOR EACH ROW SET @x = 1",
     )
@@ -355,7 +355,10 @@ async fn the_schema_is_read_with_keys_links_triggers_and_what_cannot_move() {
     assert_eq!(line.foreign_keys[0].on, [("o".to_owned(), "Id".to_owned())]);
     assert!(!line.is_unique(&["o"]) && line.is_unique(&["A", "b"]) && line.triggers == ["t"]);
     assert_eq!(schema.table("odd").unwrap().identity, Identity::Key(vec!["x".to_owned()]));
-    for refused in ["plain", "mine", "versioned"] {
+    let mine = schema.table("mine").unwrap();
+    assert_eq!(mine.identity, Identity::Key(vec!["x".to_owned()]));
+    assert_eq!((catalogue.weak_engine(mine), catalogue.weak_engine(order)), (Some("MyISAM"), None));
+    for refused in ["plain", "volatile", "versioned"] {
         assert!(matches!(schema.table(refused).unwrap().identity, Identity::None(..)), "{refused}");
     }
     assert_eq!(schema.pointing_at("Order").len(), 1);

@@ -6,7 +6,7 @@
 //! redo log is replaced by a change of its size, and the undo and doublewrite
 //! pages by writing others through them.
 
-use super::{connection::Link, dialect::quote, failure, value};
+use super::{connection::Link, dialect::quote, failure, identity, value};
 use crate::{
     domain::{deployment::WipeLevel, record::Cell, verdict::Finding},
     ports::{Locking, SourceError, WipeJob, Wiped},
@@ -42,7 +42,7 @@ pub(super) async fn wipe(link: &mut Link, job: &WipeJob<'_>) -> Result<Wiped, So
     if let Some(reason) = recipe.older_transactions().await? {
         return nothing(reason, true);
     }
-    let bytes = recipe.tables(job.tables).await?;
+    let bytes = recipe.tables(job.tables, job.level).await?;
     match job.level {
         WipeLevel::Rewrite if recipe.link.is_maria() => recipe.logs(job.tables).await?,
         WipeLevel::Rewrite => recipe.finding.absorb(Finding::unknown(
@@ -97,19 +97,25 @@ struct Recipe<'l> {
 
 impl Recipe<'_> {
     /// Builds every table anew. Bytes of those that were.
-    async fn tables(&mut self, tables: &[String]) -> Result<u64, SourceError> {
+    async fn tables(&mut self, tables: &[String], level: WipeLevel) -> Result<u64, SourceError> {
         // A purge that has not come by yet leaves nothing in the new file.
         self.step("purge waited for", "SET GLOBAL innodb_max_purge_lag_wait = 0", true).await?;
         let mut bytes = 0;
         for table in tables {
+            let ask = format!(
+                "SELECT CAST(coalesce(sum(data_length + index_length), 0) AS SIGNED), coalesce(max(engine), '') FROM \
+                 information_schema.tables WHERE table_schema = database() AND table_name = {}",
+                literal(table)
+            );
+            let row = self.link.one(&ask).await.map_err(failure::engine)?;
+            let (size, engine) = (value::number(&row, 0)?.unsigned_abs(), value::text(&row, 1)?);
+            if identity::has_no_transactions(&engine) {
+                bytes += if self.weak_table(table, &engine, level).await? { size } else { 0 };
+                continue;
+            }
             let rebuild = format!("ALTER TABLE {} FORCE, ALGORITHM=INPLACE, LOCK=NONE", quote(table));
             if self.step("ALTER TABLE FORCE (INPLACE, LOCK=NONE)", &rebuild, false).await? {
-                let ask = format!(
-                    "SELECT CAST(coalesce(sum(data_length + index_length), 0) AS SIGNED) FROM \
-                     information_schema.tables WHERE table_schema = database() AND table_name = {}",
-                    literal(table)
-                );
-                bytes += value::number(&self.link.one(&ask).await.map_err(failure::engine)?, 0)?.unsigned_abs();
+                bytes += size;
             }
             let flush = format!("FLUSH TABLES {} FOR EXPORT", quote(table));
             if self.step("pages flushed", &flush, false).await? {
@@ -117,6 +123,18 @@ impl Recipe<'_> {
             }
         }
         Ok(bytes)
+    }
+
+    /// A table without transactions is built anew under a lock only; true if it was.
+    async fn weak_table(&mut self, table: &str, engine: &str, level: WipeLevel) -> Result<bool, SourceError> {
+        if level != WipeLevel::Rewrite {
+            self.finding.absorb(Finding::unknown(format!(
+                "table {table} is kept by {engine}, where deleted rows stay until it is built anew, which locks it; \
+                 hint: wipe = \"rewrite\""
+            )));
+            return Ok(false);
+        }
+        self.step("ALTER TABLE FORCE", &format!("ALTER TABLE {} FORCE", quote(table)), false).await
     }
 
     /// What is left outside of the tables: statistics, redo log, undo and

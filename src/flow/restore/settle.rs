@@ -5,7 +5,7 @@ use super::{outcome, remove_from_vault};
 use crate::{
     domain::ledger::event::{RestoreIntent, RestoreResult},
     flow::{custody::Custody, part::Part, rulebook::Rulebook, seal, sources::Sources},
-    ports::{Failure, Keyring, Ledger, Presence, Source, Vault},
+    ports::{Failure, Keyring, Ledger, Presence, Restoration, Source, Vault},
 };
 
 /// Settles one open restoration and says how it ended.
@@ -30,10 +30,27 @@ pub async fn settle<S: Source, V: Vault, K: Keyring, L: Ledger>(
         Presence::Absent => {
             (RestoreResult::RolledBack, "interrupted before the source committed; the vault keeps its copy")
         }
-        Presence::Mixed => return Err(mixed(intent)),
+        Presence::Mixed => {
+            finish(book, sources, intent, &matches).await?;
+            remove_from_vault(custody, &matches).await?;
+            (RestoreResult::Committed, "interrupted while the source inserted row by row; the rest was inserted")
+        }
     };
     outcome(custody, intent, result, Some(reason.to_owned()))?;
     Ok(result)
+}
+
+/// Goes on with what the source could only insert row by row.
+async fn finish<S: Source>(
+    book: &Rulebook<'_>,
+    sources: &mut Sources<S>,
+    intent: &RestoreIntent,
+    matches: &[Part],
+) -> Result<(), Failure> {
+    let records = matches.iter().map(|found| found.restoration(book, !intent.keep_event));
+    let records: Vec<Restoration<'_>> = records.collect::<Result<_, _>>()?;
+    let is_finished = sources.get(&intent.source)?.finish_restoration(&records).await?;
+    if is_finished { Ok(()) } else { Err(mixed(intent)) }
 }
 
 fn mixed(intent: &RestoreIntent) -> Failure {
