@@ -4,15 +4,15 @@
 
 use std::{process::Command, time::Instant};
 
-use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, Row as _, mysql::MySqlConnectOptions};
-
 use super::{
-    Size,
-    durable::Pair,
-    measure::{Outcome, Run, median, program},
-    ours::{CUTOFF, Deployment},
+    arguments::Size,
+    durable::{Pair, Servers, remove},
+    hand::Connection,
+    measure::{Outcome, Run, expect, median, middle, program},
+    ours::{CUTOFF, Deployment, Wishes},
     report::Work,
-    servers::{Database, Engine},
+    servers::Database,
+    visits::{Kind, Shape, fill, make_origin},
 };
 
 const PT_ARCHIVER: &str = "pt-archiver, bulk, best limit";
@@ -22,37 +22,36 @@ const RANGE_ROWS: u64 = 10_000;
 /// Row by row takes a thousand times as long: a sample says as much.
 const ROW_BY_ROW_MAX: u64 = 10_000;
 
-const COLUMNS: &str = "id BIGINT PRIMARY KEY, member_id INT NOT NULL, ip VARCHAR(45) NOT NULL, \
-    user_agent VARCHAR(200) NOT NULL, path VARCHAR(120) NOT NULL, visited_at DATETIME NOT NULL, KEY visits_at (visited_at)";
-
-pub async fn separate(size: &Size, scattered: bool) -> Outcome<Work> {
-    let pair = Pair::start(Engine::MariaDb);
+pub async fn separate(size: &Size, shape: Shape, servers: &Servers) -> Outcome<Work> {
+    let pair = servers.pair().ok_or("no MariaDB was started")?;
     let live = pair.live.database();
-    let due = size.due;
-    build(&live, due, scattered);
+    let (url, due) = (live.url(), shape.due);
+    make_origin(Kind::MariaDb, &url, shape).await?;
     let mut ours = Vec::new();
     let mut archiver: Vec<Vec<Run>> = vec![Vec::new(); ARCHIVER_LIMITS.len()];
     let (mut ranges, mut bare, mut row_by_row) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..size.rounds {
-        fill(&live);
-        ours.push(retentiond(&pair, &live, due)?);
+        fill(Kind::MariaDb, &url).await?;
+        ours.push(retentiond(pair, &live, shape)?);
         expect_moved(&live, due)?;
         for (limit, runs) in ARCHIVER_LIMITS.iter().zip(&mut archiver) {
-            fill(&live);
-            runs.push(pt_archiver(&pair, &live, due, Some(*limit))?);
+            fill(Kind::MariaDb, &url).await?;
+            runs.push(pt_archiver(pair, &live, due, Some(*limit))?);
             expect_moved(&live, due)?;
         }
-        fill(&live);
+        fill(Kind::MariaDb, &url).await?;
         ranges.push(key_ranges(&live, due, true).await?);
         expect_moved(&live, due)?;
-        fill(&live);
+        fill(Kind::MariaDb, &url).await?;
         bare.push(key_ranges(&live, due, false).await?);
         expect_moved(&live, due)?;
         if round == 0 {
-            fill(&live);
-            row_by_row.push(pt_archiver(&pair, &live, due.min(ROW_BY_ROW_MAX), None)?);
+            fill(Kind::MariaDb, &url).await?;
+            let sample = if size.short { due / 10 } else { due.min(ROW_BY_ROW_MAX) };
+            row_by_row.push(pt_archiver(pair, &live, sample, None)?);
         }
     }
+    remove(&live);
     let best = archiver.into_iter().filter_map(median).min_by_key(|run| run.elapsed);
     let peers = [
         (PT_ARCHIVER, best),
@@ -61,51 +60,31 @@ pub async fn separate(size: &Size, scattered: bool) -> Outcome<Work> {
         ("bare DELETE by key ranges", median(bare)),
     ];
     let theirs = peers.into_iter().filter_map(|(name, run)| Some((name.to_owned(), run?))).collect();
-    let spread = if scattered { "scattered over the keys" } else { "contiguous" };
-    let name = format!("separate, MariaDB → MariaDB vault, {due} due of {} rows, {spread}", 2 * due);
-    let ours = median(ours).ok_or("nothing was run")?;
-    Ok(Work::new(&name, ("retentiond", ours), theirs, &[(PT_ARCHIVER, 2.5), (RANGES, 1.2)]))
-}
-
-/// The rows once, to be copied before each contestant. Half of them are three to
-/// eight years old and due.
-fn build(live: &Database<'_>, due: u64, scattered: bool) {
-    let is_due = if scattered { "seq % 2 = 1".to_owned() } else { format!("seq <= {due}") };
-    live.run(&format!(
-        "CREATE TABLE origin ({COLUMNS}); CREATE TABLE archive LIKE origin; \
-         INSERT INTO origin SELECT seq, seq % 5000, CONCAT('10.', seq % 250, '.', seq % 200, '.', seq % 100), \
-         'Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/126.0 Mobile', \
-         CONCAT('/products/', LPAD(seq * 7919 % 99999989, 8, '0'), '/', SUBSTR(SHA2(seq, 256), 1, 60)), \
-         '2026-10-01' - INTERVAL IF({is_due}, 1200 + seq * 31 % 1800, seq * 17 % 200) DAY FROM seq_1_to_{}",
-        2 * due
-    ));
-}
-
-/// The state before each contestant.
-fn fill(live: &Database<'_>) {
-    live.run(
-        "DROP TABLE IF EXISTS visits; CREATE TABLE visits LIKE origin; INSERT INTO visits SELECT * FROM origin; \
-         TRUNCATE archive",
-    );
+    let name = format!("separate, MariaDB → MariaDB vault, {due} due of {} rows, {}", shape.rows(), shape.spread());
+    let ours = middle(ours)?;
+    let mut work = Work::new(&name, ("retentiond", ours), theirs, &[(PT_ARCHIVER, 2.5), (RANGES, 1.2)]);
+    work.at_most_memory(&ours);
+    Ok(work)
 }
 
 fn expect_moved(live: &Database<'_>, due: u64) -> Outcome<()> {
-    let left = live.number("SELECT COUNT(*) FROM visits").unsigned_abs();
-    if left == due { Ok(()) } else { Err(format!("{left} rows are left, and {due} were to stay").into()) }
+    expect("left", live.number("SELECT COUNT(*) FROM visits").unsigned_abs(), due)
 }
 
-fn retentiond(pair: &Pair, live: &Database<'_>, due: u64) -> Outcome<Run> {
+fn retentiond(pair: &Pair, live: &Database<'_>, shape: Shape) -> Outcome<Run> {
     let folder = tempfile::tempdir()?;
     let vault = pair.separate.database();
-    let deployment = Deployment::new(folder.path(), &live.url(), &vault.url(), "visits")?;
-    deployment.plan(due)?;
-    deployment.separate(due)
+    let deployment = Deployment::new(folder.path(), &Wishes::new(&live.url(), &vault.url()))?;
+    deployment.plan(shape.due, shape.rows())?;
+    let run = deployment.separate(shape.due)?;
+    remove(&vault);
+    Ok(run)
 }
 
 /// `limit`: rows of a batch; `None` is what it does when nothing is said.
 fn pt_archiver(pair: &Pair, live: &Database<'_>, due: u64, limit: Option<u64>) -> Outcome<Run> {
     let target = pair.separate.database();
-    target.run(&format!("CREATE TABLE visits ({COLUMNS})"));
+    target.run(&format!("CREATE TABLE visits ({}, KEY visits_at (visited_at))", Kind::MariaDb.columns()));
     let mut command = Command::new("pt-archiver");
     command
         .arg("--source")
@@ -126,44 +105,40 @@ fn pt_archiver(pair: &Pair, live: &Database<'_>, due: u64, limit: Option<u64>) -
             command.args(["--where", &format!("visited_at < '{CUTOFF}' AND id <= {last}")]);
         }
     }
-    program(&mut command, due)
+    let run = program(&mut command, due)?;
+    expect("archived", target.number("SELECT COUNT(*) FROM visits").unsigned_abs(), due)?;
+    remove(&target);
+    Ok(run)
 }
 
 /// What one would write by hand, for two tables of one server: `INSERT … SELECT`
 /// and `DELETE` over the same range of keys.
 async fn key_ranges(live: &Database<'_>, due: u64, keep: bool) -> Outcome<Run> {
-    let options: MySqlConnectOptions = live.url().replace("mariadb://", "mysql://").parse()?;
-    let mut connection = MySqlConnection::connect_with(&options).await?;
+    live.run("DROP TABLE IF EXISTS archive; CREATE TABLE archive LIKE visits");
+    let mut connection = Connection::open(&live.url()).await?;
     let started = Instant::now();
     let (mut from, mut moved) = (0_i64, 0);
     while let Some(to) = range_end(&mut connection, from).await? {
         let rows = format!("id > {from} AND id <= {to} AND visited_at < '{CUTOFF}'");
-        run(&mut connection, "START TRANSACTION").await?;
+        connection.run("START TRANSACTION").await?;
         if keep {
-            run(&mut connection, &format!("INSERT INTO archive SELECT * FROM visits WHERE {rows}")).await?;
+            connection.run(&format!("INSERT INTO archive SELECT * FROM visits WHERE {rows}")).await?;
         }
-        moved += run(&mut connection, &format!("DELETE FROM visits WHERE {rows}")).await?;
-        run(&mut connection, "COMMIT").await?;
+        moved += connection.run(&format!("DELETE FROM visits WHERE {rows}")).await?;
+        connection.run("COMMIT").await?;
         from = to;
     }
     let elapsed = started.elapsed();
     connection.close().await?;
-    if moved != due {
-        return Err(format!("the peer moved {moved} of {due} rows").into());
-    }
+    expect("moved by the peer", moved, due)?;
     Ok(Run::inside_server(moved, elapsed))
 }
 
 /// The key that ends the next range, `None` behind the last row that is due.
-async fn range_end(connection: &mut MySqlConnection, from: i64) -> Outcome<Option<i64>> {
+async fn range_end(connection: &mut Connection, from: i64) -> Outcome<Option<i64>> {
     let sql = format!(
         "SELECT MAX(id) FROM (SELECT id FROM visits WHERE id > {from} AND visited_at < '{CUTOFF}' ORDER BY id LIMIT \
          {RANGE_ROWS}) AS next"
     );
-    let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(connection).await?;
-    Ok(row.try_get(0)?)
-}
-
-async fn run(connection: &mut MySqlConnection, sql: &str) -> Outcome<u64> {
-    Ok(sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await?.rows_affected())
+    connection.number(&sql).await
 }

@@ -9,19 +9,17 @@ use futures_util::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
 use super::{
-    Size,
-    durable::Pair,
-    measure::{Outcome, Run, median},
-    ours::{CUTOFF, Deployment},
+    arguments::Size,
+    durable::{Pair, Servers, remove},
+    measure::{Outcome, Run, expect, median, middle},
+    ours::{CUTOFF, Deployment, Wishes},
     report::Work,
-    servers::{Database, Engine},
+    servers::Database,
+    visits::{Kind, Shape, fill, make_origin},
 };
 
 const KEYSET_PIPE: &str = "COPY pipe by key ranges, best batch";
 const BATCHES: [u64; 2] = [5_000, 10_000];
-
-const COLUMNS: &str = "id bigint PRIMARY KEY, member_id integer NOT NULL, ip text NOT NULL, user_agent text NOT NULL, \
-    path text NOT NULL, visited_at timestamp NOT NULL";
 
 /// What a contestant written by hand does with a batch of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,93 +48,47 @@ const CONTESTANTS: [(&str, Way, Choice); 5] = [
     ("bare DELETE by key ranges", Way::Nowhere, Choice::KeyRange),
 ];
 
-pub async fn separate(size: &Size, scattered: bool) -> Outcome<Work> {
-    let pair = Pair::start(Engine::Postgres);
+pub async fn separate(size: &Size, shape: Shape, servers: &Servers) -> Outcome<Work> {
+    let pair = servers.pair().ok_or("no PostgreSQL was started")?;
     let live = pair.live.database();
-    let due = size.due;
-    build(&live, due, scattered);
+    let (url, due) = (live.url(), shape.due);
+    make_origin(Kind::Postgres, &url, shape).await?;
     let mut ours = Vec::new();
     let mut theirs = vec![vec![Vec::new(); BATCHES.len()]; CONTESTANTS.len()];
     for _ in 0..size.rounds {
-        fill(&live);
-        ours.push(retentiond(&pair, &live, due)?);
+        fill(Kind::Postgres, &url).await?;
+        ours.push(retentiond(pair, &live, shape)?);
         for ((_, way, choice), runs) in CONTESTANTS.iter().zip(&mut theirs) {
             for (batch, runs) in BATCHES.iter().zip(runs) {
-                fill(&live);
-                let mut hand = Hand::new(&pair, &live, *way, *choice, *batch).await?;
+                fill(Kind::Postgres, &url).await?;
+                let target = pair.separate.database();
+                let mut hand = Hand::new(pair, (&live, &target), *way, *choice, *batch).await?;
                 runs.push(hand.move_all(due).await?);
+                remove(&target);
             }
         }
     }
+    remove(&live);
     let best = |runs: Vec<Vec<Run>>| runs.into_iter().filter_map(median).min_by_key(|run| run.elapsed);
     let theirs = CONTESTANTS.iter().zip(theirs);
     let theirs = theirs.filter_map(|((name, ..), runs)| Some(((*name).to_owned(), best(runs)?))).collect();
-    let spread = if scattered { "scattered over the keys" } else { "contiguous" };
-    let name = format!("separate, PostgreSQL → PostgreSQL vault, {due} due of {} rows, {spread}", 2 * due);
-    let ours = median(ours).ok_or("nothing was run")?;
-    Ok(Work::new(&name, ("retentiond", ours), theirs, &[(KEYSET_PIPE, 1.2)]))
+    let (rows, spread) = (shape.rows(), shape.spread());
+    let name = format!("separate, PostgreSQL → PostgreSQL vault, {due} due of {rows} rows, {spread}");
+    let ours = middle(ours)?;
+    let mut work = Work::new(&name, ("retentiond", ours), theirs, &[(KEYSET_PIPE, 1.2)]);
+    work.at_most_memory(&ours);
+    Ok(work)
 }
 
-/// The dry run beside the two counts that it cannot do without: what is due, and
-/// the rows of the table, both from the index and the heap as they are.
-pub async fn plan(size: &Size) -> Outcome<Work> {
-    let pair = Pair::start(Engine::Postgres);
-    let live = pair.live.database();
-    let rows = 2 * size.due;
-    build(&live, size.due, true);
-    fill(&live);
-    let folder = tempfile::tempdir()?;
-    let deployment = Deployment::new(folder.path(), &live.url(), &pair.separate.database().url(), "visits")?;
-    let mut connection = PgConnection::connect(&live.url()).await?;
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
-    for _ in 0..size.rounds {
-        let started = Instant::now();
-        run(&mut connection, &format!("SELECT count(*) FROM visits WHERE visited_at < '{CUTOFF}'")).await?;
-        run(&mut connection, "SELECT count(*) FROM visits").await?;
-        bare.push(Run::inside_server(rows, started.elapsed()));
-        ours.push(deployment.plan(rows)?);
-    }
-    const BARE: &str = "bare count(*) of the due rows and of the table";
-    let middle = |runs| median(runs).ok_or("nothing was run");
-    let name = format!("plan, PostgreSQL, {rows} rows");
-    // At most 1.2 times as long is a ratio of rates of at least 1 / 1.2.
-    Ok(Work::new(&name, ("retentiond", middle(ours)?), vec![(BARE.to_owned(), middle(bare)?)], &[(BARE, 1.0 / 1.2)]))
-}
-
-/// The rows once, to be copied before each contestant. Half of them are three to
-/// eight years old and due.
-fn build(live: &Database<'_>, due: u64, scattered: bool) {
-    let is_due = if scattered { "i % 2 = 1".to_owned() } else { format!("i <= {due}") };
-    live.run(&format!(
-        "CREATE TABLE origin AS SELECT i::bigint AS id, (i % 5000)::integer AS member_id, \
-         format('10.%s.%s.%s', i % 250, i % 200, i % 100) AS ip, \
-         'Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/126.0 Mobile'::text AS user_agent, \
-         format('/products/%s/%s', lpad((i * 7919::bigint % 99999989)::text, 8, '0'), \
-         left(encode(sha256(i::text::bytea), 'hex'), 60)) AS path, \
-         timestamp '2026-10-01' - make_interval(days => (CASE WHEN {is_due} THEN 1200 + i * 31::bigint % 1800 \
-         ELSE i * 17 % 200 END)::integer) AS visited_at FROM generate_series(1, {}) AS i",
-        2 * due
-    ));
-}
-
-/// The state before each contestant.
-fn fill(live: &Database<'_>) {
-    live.run(&format!(
-        "DROP TABLE IF EXISTS visits; CREATE TABLE visits ({COLUMNS}); INSERT INTO visits SELECT * FROM origin ORDER BY \
-         id; CREATE INDEX visits_at ON visits (visited_at)"
-    ));
-    live.run("VACUUM ANALYZE visits");
-    live.run("CHECKPOINT");
-}
-
-fn retentiond(pair: &Pair, live: &Database<'_>, due: u64) -> Outcome<Run> {
+fn retentiond(pair: &Pair, live: &Database<'_>, shape: Shape) -> Outcome<Run> {
     let folder = tempfile::tempdir()?;
     let vault = pair.separate.database();
-    let deployment = Deployment::new(folder.path(), &live.url(), &vault.url(), "visits")?;
-    deployment.plan(due)?;
-    let run = deployment.separate(due)?;
-    let left = live.number("SELECT count(*) FROM visits").unsigned_abs();
-    if left == due { Ok(run) } else { Err(format!("{left} rows are left, and {due} were to stay").into()) }
+    let deployment = Deployment::new(folder.path(), &Wishes::new(&live.url(), &vault.url()))?;
+    deployment.plan(shape.due, shape.rows())?;
+    let run = deployment.separate(shape.due)?;
+    expect("left", live.number("SELECT count(*) FROM visits").unsigned_abs(), shape.due)?;
+    remove(&vault);
+    Ok(run)
 }
 
 /// A contestant written by hand, connected to both servers.
@@ -149,9 +101,15 @@ struct Hand {
 }
 
 impl Hand {
-    async fn new(pair: &Pair, live: &Database<'_>, way: Way, choice: Choice, batch: u64) -> Outcome<Self> {
-        let target = pair.separate.database();
-        target.run(&format!("CREATE TABLE visits ({COLUMNS})"));
+    async fn new(
+        pair: &Pair,
+        (live, target): (&Database<'_>, &Database<'_>),
+        way: Way,
+        choice: Choice,
+        batch: u64,
+    ) -> Outcome<Self> {
+        let columns = Kind::Postgres.columns();
+        target.run(&format!("CREATE TABLE visits ({columns})"));
         let archive = match way {
             Way::ForeignTable => format!(
                 "CREATE EXTENSION IF NOT EXISTS postgres_fdw; DROP SERVER IF EXISTS separate CASCADE; \
@@ -162,7 +120,7 @@ impl Hand {
                 pair.separate.port(),
                 target.name()
             ),
-            _ => format!("CREATE TABLE archive ({COLUMNS})"),
+            _ => format!("CREATE TABLE archive ({columns})"),
         };
         live.run("DROP FOREIGN TABLE IF EXISTS archive");
         live.run(&archive);
@@ -198,9 +156,7 @@ impl Hand {
             if self.way == Way::ForeignTable { "DROP FOREIGN TABLE archive" } else { "DROP TABLE archive" },
         )
         .await?;
-        if moved != due {
-            return Err(format!("the peer moved {moved} of {due} rows").into());
-        }
+        expect("moved by the peer", moved, due)?;
         Ok(Run::inside_server(moved, elapsed))
     }
 

@@ -1,0 +1,82 @@
+//! What the application notices of a cycle at the default limits: the same load on
+//! the table that rows leave, alone and beside the cycle.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    arguments::Size,
+    durable::{Servers, remove},
+    load::{CONNECTIONS, Load, Percentiles, TRANSACTIONS_PER_SECOND},
+    measure::{Outcome, expect, middle},
+    ours::{Deployment, Wishes},
+    report::Work,
+    servers::Database,
+    visits::{Kind, Shape, fill, make_origin},
+};
+
+/// Slower by a tenth at the most.
+const TIMES_MAX: f64 = 1.1;
+
+/// How long the application runs alone before each cycle.
+const ALONE: Duration = Duration::from_secs(15);
+const ALONE_SHORT: Duration = Duration::from_millis(500);
+/// Connections are made and pages are read in this time; it is not counted.
+const WARM: Duration = Duration::from_secs(3);
+const WARM_SHORT: Duration = Duration::from_millis(200);
+
+pub async fn beside(size: &Size, kind: Kind, servers: &Servers) -> Outcome<Work> {
+    let pair = servers.pair().ok_or("SQLite has one writer: nothing runs beside it")?;
+    let live = pair.live.database();
+    let shape = Shape { due: size.due, scattered: true };
+    make_origin(kind, &live.url(), shape).await?;
+    let (mut runs, mut alone, mut together) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..size.rounds {
+        fill(kind, &live.url()).await?;
+        let folder = tempfile::tempdir()?;
+        let vault = pair.separate.database();
+        let (from, to) = (live.url(), vault.url());
+        let wishes = Wishes { limits: "", ..Wishes::new(&from, &to) };
+        let deployment = Deployment::new(folder.path(), &wishes)?;
+        deployment.plan(shape.due, shape.rows())?;
+        let before = sum(&live);
+        let load = Load::start(&live.url(), shape);
+        thread::sleep(if size.short { WARM_SHORT } else { WARM });
+        let begun = Instant::now();
+        thread::sleep(if size.short { ALONE_SHORT } else { ALONE });
+        let cycle = Instant::now();
+        let run = deployment.separate(shape.due);
+        let end = Instant::now();
+        let served = load.stop()?;
+        runs.push(run?);
+        alone.push(served.between(begun, cycle)?);
+        together.push(served.between(cycle, end)?);
+        expect("left", live.number("SELECT count(*) FROM visits").unsigned_abs(), shape.due)?;
+        expect("changed by the application", sum(&live) - before, served.transactions())?;
+        remove(&vault);
+    }
+    remove(&live);
+    let ours = middle(runs)?;
+    let load = format!("{TRANSACTIONS_PER_SECOND} transactions/s on {CONNECTIONS} connections");
+    let name = format!("application beside a cycle at default limits, {}, {load}", kind.name());
+    let mut work = Work::alone(&name, vec![(format!("the cycle, {} due of {} rows", shape.due, shape.rows()), ours)]);
+    note(&mut work, Percentiles::middle(&alone)?, Percentiles::middle(&together)?);
+    work.at_most_memory(&ours);
+    Ok(work)
+}
+
+/// Over the live rows; grows by one with each transaction of the application.
+fn sum(live: &Database<'_>) -> u64 {
+    live.number("SELECT sum(member_id) FROM visits WHERE id % 2 = 0").unsigned_abs()
+}
+
+fn note(work: &mut Work, alone: Percentiles, together: Percentiles) {
+    work.figure("p50 without a cycle", alone.p50, "ms");
+    work.figure("p50 beside the cycle", together.p50, "ms");
+    work.figure("p99 without a cycle", alone.p99, "ms");
+    work.figure("p99 beside the cycle", together.p99, "ms");
+    work.at_most("times as long for the application, p50", together.p50 / alone.p50, TIMES_MAX);
+    work.at_most("times as long for the application, p99", together.p99 / alone.p99, TIMES_MAX);
+}
