@@ -66,7 +66,7 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Writes the register of destructions and its evidence for a period.
     Report(ReportArgs),
-    /// Verifies and reads the ledger, and records what was destroyed by hand.
+    /// Verifies and reads the ledger, records destructions by hand, rotates its key.
     #[command(subcommand)]
     Ledger(LedgerCommand),
     /// Prints the SQL that creates the least-privilege roles of a source and the

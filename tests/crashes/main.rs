@@ -15,6 +15,7 @@ mod failpoints;
 mod life;
 mod moments;
 mod reading;
+mod rotation;
 #[path = "../servers/mod.rs"]
 mod servers;
 mod store;

@@ -36,7 +36,7 @@ use crate::{
     persons, plan, policy_digest, story,
 };
 
-const TYPES: usize = 27;
+const TYPES: usize = 28;
 
 /// Set by whoever changes the format, to have the files of the example and the
 /// blocks of the document made anew (`cargo test --test format`).
@@ -64,6 +64,7 @@ const fn kind(event: &Event) -> &'static str {
         Event::ResidueClosed { .. } => "residue.closed",
         Event::Refused { .. } => "refused",
         Event::ManualRecorded(_) => "manual.recorded",
+        Event::LedgerRekeyed { .. } => "ledger.rekeyed",
         Event::Heartbeat {} => "heartbeat",
         Event::HoldPlaced(_) => "hold.placed",
         Event::HoldLifted { .. } => "hold.lifted",

@@ -45,6 +45,7 @@ fn events() -> Vec<Event> {
         Event::RunConfirmed { confirmed: RUN.into(), by: "K. Officer".to_owned() },
         Event::ReadIntent(read),
         Event::ReadOutcome { operation: operation(2), records: 1, result: StepResult::Done },
+        Event::LedgerRekeyed { by: "K. Officer".to_owned(), previous: "a key".to_owned(), next: "the next".to_owned() },
     ]
 }
 

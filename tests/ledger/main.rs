@@ -5,5 +5,6 @@
 
 mod crash;
 mod fixture;
+mod rekeying;
 mod tampering;
 mod writing;

@@ -9,5 +9,6 @@ mod browser;
 mod files;
 mod large;
 mod page;
+mod rekeyed;
 mod shop;
 mod tools;

@@ -11,10 +11,10 @@ use crate::{
     shop::{demonstration, report, verifier_key},
 };
 
-struct Page {
+pub struct Page {
     _dir: TempDir,
     file: PathBuf,
-    html: String,
+    pub html: String,
 }
 
 impl Page {
@@ -22,7 +22,7 @@ impl Page {
         Self::of(report(&["--lang", lang]))
     }
 
-    fn of(html: String) -> Self {
+    pub fn of(html: String) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("report.html");
         fs::write(&file, &html).unwrap();
@@ -30,7 +30,7 @@ impl Page {
     }
 
     /// A copy with something else in place of a text that stands there.
-    fn doctored(&self, text: &str, other: &str) -> Self {
+    pub fn doctored(&self, text: &str, other: &str) -> Self {
         assert!(self.html.contains(text), "{text} is not in the page");
         Self::of(self.html.replacen(text, other, 1))
     }
@@ -52,7 +52,7 @@ impl Page {
 }
 
 /// Pastes the key, presses the button, and waits for the answer.
-fn press_verify(browser: &Browser, page: &Page, key: &str) -> String {
+pub fn press_verify(browser: &Browser, page: &Page, key: &str) -> String {
     browser.go(&page.file);
     browser.write("#key", key.trim());
     browser.click("#verify-button");

@@ -45,7 +45,7 @@ pub fn report(arguments: &[&str]) -> String {
     run(&[&["--config", &config, "--now", UNTIL, "report"], arguments].concat())
 }
 
-fn run(arguments: &[&str]) -> String {
+pub fn run(arguments: &[&str]) -> String {
     let ended = Command::new(env!("CARGO_BIN_EXE_retentiond")).args(arguments).output().unwrap();
     assert!(ended.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ended.stderr));
     String::from_utf8(ended.stdout).unwrap()

@@ -26,7 +26,7 @@ fn run(command: &mut Command) -> Result<Vec<u8>, String> {
 }
 
 /// The Go program, built once.
-fn audit(ledger: &Path, key: &Path, kept: &[&Path]) -> Result<String, String> {
+pub fn audit(ledger: &Path, key: &Path, kept: &[&Path]) -> Result<String, String> {
     static BUILT: OnceLock<TempDir> = OnceLock::new();
     let dir = BUILT.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
@@ -39,6 +39,10 @@ fn audit(ledger: &Path, key: &Path, kept: &[&Path]) -> Result<String, String> {
     });
     let said = run(Command::new(dir.path().join("audit")).arg(ledger).arg(key).args(kept))?;
     Ok(String::from_utf8(said).unwrap())
+}
+
+pub fn check_signature(checkpoint: &Path, key: &Path) -> Result<Vec<u8>, String> {
+    run(Command::new("sh").arg(tool("check_signature.sh")).arg(checkpoint).arg(key))
 }
 
 /// A copy of the demonstration's ledger to change.
@@ -97,8 +101,7 @@ fn go_refuses_a_changed_line_tile_or_checkpoint_another_key_and_a_truncated_ledg
 #[test]
 fn openssl_verifies_every_checkpoint_and_refuses_a_changed_one() {
     let (_dir, ledger) = copy();
-    let script = tool("check_signature.sh");
-    let check = |file: &Path| run(Command::new("sh").arg(&script).arg(file).arg(ledger.join("ledger.vkey")));
+    let check = |file: &Path| check_signature(file, &ledger.join("ledger.vkey"));
     for file in ["checkpoint", "checkpoints/2", "checkpoints/9"] {
         let said = check(&ledger.join(file)).unwrap();
         assert!(String::from_utf8_lossy(&said).contains("Verified Successfully"), "{file}");

@@ -1,7 +1,8 @@
 // Checks a ledger with the libraries of Go's checksum database, which know
 // nothing of retentiond: the signature of the checkpoint (sumdb/note), the root,
 // the inclusion of every line and the consistency of every kept checkpoint
-// (sumdb/tlog, from the tiles).
+// (sumdb/tlog, from the tiles). VKEY may be a key that has handed over since: then
+// the handovers in the lines are followed, each under both signatures.
 //
 //	GO111MODULE=off GOPATH=/usr/share/gocode go run audit.go LEDGER VKEY [KEPT-CHECKPOINT]...
 package main
@@ -9,9 +10,11 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -44,15 +47,50 @@ func must(err error) {
 	}
 }
 
-// The tree that a checkpoint signs.
-func open(file string, verifier note.Verifier) tlog.Tree {
+func verifier(text string) note.Verifier {
+	verifier, err := note.NewVerifier(strings.TrimSpace(text))
+	must(err)
+	return verifier
+}
+
+// The entry `seq` hands over from one key to the next.
+type handover struct {
+	seq            int64
+	previous, next note.Verifier
+}
+
+// The handovers in the lines. One of them, or none at all, must be of the key given.
+func handovers(lines [][]byte, given note.Verifier) []handover {
+	var found []handover
+	known := false
+	for n, line := range lines {
+		var entry struct{ Type, Previous, Next string }
+		must(json.Unmarshal(line, &entry))
+		if entry.Type != "ledger.rekeyed" {
+			continue
+		}
+		h := handover{int64(n), verifier(entry.Previous), verifier(entry.Next)}
+		if last := len(found) - 1; last >= 0 && !same(found[last].next, h.previous) {
+			must(fmt.Errorf("line %d hands over a key that is not in force", n+1))
+		}
+		known = known || same(h.previous, given) || same(h.next, given)
+		found = append(found, h)
+	}
+	if len(found) > 0 && !known {
+		must(fmt.Errorf("%s is no key of this ledger", given.Name()))
+	}
+	return found
+}
+
+func same(a, b note.Verifier) bool { return a.Name() == b.Name() && a.KeyHash() == b.KeyHash() }
+
+// The tree that a checkpoint signs, and the text it is signed in.
+func parse(file string) (tlog.Tree, []byte) {
 	text, err := os.ReadFile(file)
 	must(err)
-	signed, err := note.Open(text, note.VerifierList(verifier))
-	must(err)
-	lines := strings.Split(signed.Text, "\n")
-	if len(lines) < 3 || lines[0] != verifier.Name() {
-		must(fmt.Errorf("%s: it is of another log", file))
+	lines := strings.Split(string(text), "\n")
+	if len(lines) < 5 {
+		must(fmt.Errorf("%s: it is no checkpoint", file))
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
 	must(err)
@@ -60,17 +98,83 @@ func open(file string, verifier note.Verifier) tlog.Tree {
 	must(err)
 	var hash tlog.Hash
 	copy(hash[:], root)
-	return tlog.Tree{N: size, Hash: hash}
+	return tlog.Tree{N: size, Hash: hash}, text
+}
+
+// Opens a checkpoint with the key of its size. If it is the first one after a
+// handover (the one before it is of size `before`), both keys must have signed.
+func open(file string, given note.Verifier, chain []handover, before int64) tlog.Tree {
+	tree, text := parse(file)
+	key := given
+	if len(chain) > 0 {
+		key = chain[0].previous
+	}
+	need := []note.Verifier{}
+	for _, h := range chain {
+		if h.seq < tree.N {
+			key = h.next
+		}
+		if before <= h.seq && h.seq < tree.N {
+			need = append(need, h.previous)
+		}
+	}
+	for _, verifier := range append(need, key) {
+		signed, err := note.Open(text, note.VerifierList(verifier))
+		if err != nil {
+			must(fmt.Errorf("%s: %v", file, err))
+		}
+		if !strings.HasPrefix(signed.Text, verifier.Name()+"\n") {
+			must(fmt.Errorf("%s: it is of another log", file))
+		}
+	}
+	return tree
+}
+
+// The checkpoints that the folder keeps, by size.
+func checkpoints(ledger string) []string {
+	kept, err := filepath.Glob(filepath.Join(ledger, "checkpoints", "*"))
+	must(err)
+	size := func(file string) int64 {
+		size, err := strconv.ParseInt(filepath.Base(file), 10, 64)
+		must(err)
+		return size
+	}
+	sort.Slice(kept, func(a, b int) bool { return size(kept[a]) < size(kept[b]) })
+	return kept
 }
 
 func main() {
 	ledger := os.Args[1]
-	key, err := os.ReadFile(os.Args[2])
+	text, err := os.ReadFile(os.Args[2])
 	must(err)
-	verifier, err := note.NewVerifier(strings.TrimSpace(string(key)))
+	given := verifier(string(text))
+	text, err = os.ReadFile(filepath.Join(ledger, "ledger.jsonl"))
 	must(err)
-	tree := open(filepath.Join(ledger, "checkpoint"), verifier)
-	fmt.Println("signature    ok, key", verifier.Name())
+	lines := bytes.Split(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"))
+	chain := handovers(lines, given)
+
+	// Each checkpoint with the size of the one before it; the newest is kept too.
+	kept := checkpoints(ledger)
+	var trees []tlog.Tree
+	before := int64(0)
+	for _, file := range kept {
+		tree := open(file, given, chain, before)
+		trees = append(trees, tree)
+		before = tree.N
+	}
+	newest := filepath.Join(ledger, "checkpoint")
+	tree, _ := parse(newest)
+	before = 0
+	for _, old := range trees {
+		if old.N < tree.N {
+			before = old.N
+		}
+	}
+	tree = open(newest, given, chain, before)
+	fmt.Println("signature    ok, key", given.Name())
+	for _, h := range chain {
+		fmt.Printf("handover     ok, in line %d, to key %08x\n", h.seq+1, h.next.KeyHash())
+	}
 
 	reader := tlog.TileHashReader(tree, tiles(ledger))
 	root, err := tlog.TreeHash(tree.N, reader)
@@ -80,9 +184,6 @@ func main() {
 	}
 	fmt.Println("root         ok,", root)
 
-	text, err := os.ReadFile(filepath.Join(ledger, "ledger.jsonl"))
-	must(err)
-	lines := bytes.Split(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"))
 	if int64(len(lines)) != tree.N {
 		must(fmt.Errorf("%d lines, %d are signed", len(lines), tree.N))
 	}
@@ -93,17 +194,18 @@ func main() {
 	}
 	fmt.Println("inclusion    ok,", len(lines), "lines")
 
-	kept, err := filepath.Glob(filepath.Join(ledger, "checkpoints", "*"))
-	must(err)
-	kept = append(kept, os.Args[3:]...)
-	for _, file := range kept {
-		old := open(file, verifier)
+	for _, file := range os.Args[3:] {
+		// From elsewhere: which one came before it is not known here.
+		size, _ := parse(file)
+		trees = append(trees, open(file, given, chain, size.N))
+	}
+	for _, old := range trees {
 		if old.N > tree.N {
-			must(fmt.Errorf("%s: truncated: it has %d entries, the ledger %d", file, old.N, tree.N))
+			must(fmt.Errorf("truncated: a checkpoint has %d entries, the ledger %d", old.N, tree.N))
 		}
 		proof, err := tlog.ProveTree(tree.N, old.N, reader)
 		must(err)
 		must(tlog.CheckTree(proof, tree.N, tree.Hash, old.N, old.Hash))
 	}
-	fmt.Println("consistency  ok,", len(kept), "checkpoints")
+	fmt.Println("consistency  ok,", len(trees), "checkpoints")
 }

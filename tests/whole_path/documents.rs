@@ -49,8 +49,9 @@ fn commands() -> Vec<(Vec<&'static str>, &'static str)> {
     let mut commands = Vec::new();
     for row in table("Commands") {
         for text in row[0].split('`').filter(|part| !part.trim_matches([',', ' ']).is_empty()) {
-            let words =
-                text.split_whitespace().take_while(|word| word.chars().all(|letter| letter.is_ascii_lowercase()));
+            // Words may have a hyphen, as in `rotate-key`; flags begin with one.
+            let plain = |word: &str| word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-');
+            let words = text.split_whitespace().take_while(|word| plain(word) && !word.starts_with('-'));
             commands.push((words.collect(), text));
         }
     }

@@ -33,6 +33,7 @@ use crate::{
             checkpoint::Checkpoint,
             event::{Entry, Event, VERSION},
             history::History,
+            keys::Keychain,
             line,
             note::VerifierKey,
             tile::{Tile, TileId, TiledTree},
@@ -68,6 +69,9 @@ pub struct FileLedger<C> {
     pub(super) history: History,
     pub(super) origin: String,
     pub(super) key: SigningKey,
+    /// Set while the key hands over to this one: then both sign.
+    pub(super) next: Option<SigningKey>,
+    pub(super) keys: Keychain,
     pub(super) context: Context,
     pub(super) clock: C,
     /// Why nothing may be appended any more.
@@ -138,6 +142,8 @@ impl<C: Clock> FileLedger<C> {
             history: History::default(),
             origin: verifier.name().to_owned(),
             key,
+            next: None,
+            keys: Keychain::alone(verifier.clone()),
             context,
             clock,
             broken: None,
@@ -155,6 +161,12 @@ impl<C: Clock> FileLedger<C> {
     /// The cycle or command that later entries belong to.
     pub fn set_run(&mut self, run: RunId) {
         self.context.run = run;
+    }
+
+    /// The keys that have signed it, the one that signs now last.
+    #[must_use]
+    pub const fn keys(&self) -> &Keychain {
+        &self.keys
     }
 
     #[must_use]
@@ -184,6 +196,9 @@ impl<C: Clock> FileLedger<C> {
         let mut history = self.history.clone();
         let mut lines = Vec::with_capacity(events.len());
         for event in events {
+            if matches!(event, Event::LedgerRekeyed { .. }) && self.next.is_none() {
+                return Err(refused("a key hands over with both signatures, or not at all".to_owned()));
+            }
             let entry = Entry {
                 v: VERSION,
                 seq: history.entries,
@@ -247,7 +262,8 @@ impl<C: Clock> FileLedger<C> {
     /// The point at which the lines become part of the ledger: tiles first, then
     /// the checkpoint by its name, all contents having been flushed before.
     fn sign(&self, head: Head, tiles: &[Tile]) -> Result<(), String> {
-        let signed = Checkpoint { origin: self.origin.clone(), head }.sign(&self.key);
+        let keys: Vec<_> = std::iter::once(&self.key).chain(&self.next).collect();
+        let signed = Checkpoint { origin: self.origin.clone(), head }.sign_all(&keys);
         let signed = signed.map_err(|error| error.to_string())?;
         let checkpoint = self.folder.checkpoint();
         let paths: Vec<PathBuf> = tiles.iter().map(|tile| self.folder.tile(&tile.id)).collect();

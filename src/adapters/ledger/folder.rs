@@ -118,7 +118,7 @@ impl Snapshot {
 
 /// The size a checkpoint states, before its signature is looked at: it only
 /// chooses which small files are read along with it.
-fn claimed_size(signed: &[u8]) -> u64 {
+pub(super) fn claimed_size(signed: &[u8]) -> u64 {
     let text = signed.split(|byte| *byte == b'\n').take(3).flat_map(|line| [line, b"\n"]).flatten().copied().collect();
     String::from_utf8(text).ok().and_then(|text| Checkpoint::parse(&text).ok()).map_or(0, |found| found.head.size)
 }
@@ -130,7 +130,7 @@ pub(super) fn partial_ids(size: u64) -> impl Iterator<Item = TileId> {
         .filter_map(move |level| partial_id(level, size))
 }
 
-fn list_kept(folder: &Folder, strangers: &mut Vec<String>) -> io::Result<Vec<u64>> {
+pub(super) fn list_kept(folder: &Folder, strangers: &mut Vec<String>) -> io::Result<Vec<u64>> {
     let mut kept = Vec::new();
     for name in names(&folder.checkpoints())? {
         match name.parse::<u64>() {

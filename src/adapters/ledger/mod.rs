@@ -9,15 +9,18 @@
 
 mod append;
 mod folder;
+mod handovers;
 mod kept;
 mod lines;
 mod open;
+mod rekey;
 mod signatures;
 pub mod signing_key;
 mod tiles;
 mod verify;
 
 pub use append::{Context, FileLedger};
-pub use kept::{root_at, verifier_key};
+pub use handovers::founding_key;
+pub use kept::{handover_checkpoints, root_at, verifier_key};
 pub use open::{LedgerView, open_read_only, read_whole};
 pub use verify::{VerifyError, verify, verify_watched};

@@ -7,12 +7,12 @@
 
 use std::{fs, io, path::Path};
 
-use ed25519_dalek::SigningKey;
-
 use super::{
     append::{Context, FileLedger},
     folder::{Folder, Snapshot, optional},
     lines::{Lines, Next},
+    rekey::publish,
+    signing_key::Held,
     tiles::{self, Found, Listed},
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
         checkpoint::Checkpoint,
         event::Entry,
         history::History,
+        keys::Keychain,
         note::VerifierKey,
         tile::{Tile, TiledTree},
         verify::{Audit, Claim, Place},
@@ -35,6 +36,8 @@ pub struct LedgerView {
     pub origin: String,
     pub head: Head,
     pub history: History,
+    /// The keys that have signed it.
+    pub keys: Keychain,
 }
 
 /// Reads a ledger with all the checks that `FileLedger::open` makes, and never
@@ -55,23 +58,31 @@ pub fn read_whole(dir: &Path, mut visit: impl FnMut(&[u8], &Entry)) -> Result<(L
     // `newest` has refused a missing one, and one that is no text.
     let signed = String::from_utf8(snapshot.checkpoint.clone().unwrap_or_default()).unwrap_or_default();
     let origin = checkpoint.origin.clone();
+    let bytes = signed.clone().into_bytes();
     let read = replay(snapshot, checkpoint, &mut visit, |tile| {
         let found = tiles::compare(&folder, tile).map_err(|error| unreadable("tile", &error))?;
         same_or_missing(tile, found).map(|_| ())
     })?;
-    Ok((LedgerView { origin, head: read.head, history: read.history }, signed))
+    let keys = keys(&read.history, key, &bytes)?;
+    Ok((LedgerView { origin, head: read.head, history: read.history, keys }, signed))
 }
 
 impl<C: Clock> FileLedger<C> {
-    /// Opens a ledger for appending. `origin` and `key` must be those it was made
-    /// with. The caller holds the lease that keeps a second runner away.
-    pub fn open(dir: &Path, origin: &str, key: SigningKey, context: Context, clock: C) -> Result<Self, LedgerError> {
+    /// Opens a ledger for appending. `origin` must be the one it was made with, and
+    /// its key must be among the `held` ones. The caller holds the lease that keeps a second runner away.
+    pub fn open(
+        dir: &Path,
+        origin: &str,
+        held: impl Into<Held>,
+        context: Context,
+        clock: C,
+    ) -> Result<Self, LedgerError> {
+        let held = held.into();
         let folder = Folder::new(dir);
         let verifier = folder.read_verifier_key().map_err(unknown)?;
-        match VerifierKey::new(origin, key.verifying_key()) {
-            Ok(ours) if ours == verifier => {}
-            Ok(_) => return Err(unknown("ledger.vkey belongs to another origin or signing key".to_owned())),
-            Err(error) => return Err(unknown(error.to_string())),
+        let other = || unknown("ledger.vkey belongs to another origin or signing key".to_owned());
+        if verifier.name() != origin || !held.has(&verifier) {
+            return Err(other());
         }
         let file = durable::open_append(&folder.lines()).map_err(|error| unreadable("ledger.jsonl", &error))?;
         file.lock().map_err(|error| unreadable("lock", &error))?;
@@ -84,6 +95,12 @@ impl<C: Clock> FileLedger<C> {
         let mut settle = Settle { folder: &folder, listed };
         let read = replay(snapshot, checkpoint, &mut |_, _| {}, |tile| settle.tile(tile))?;
         settle.finish(&signed, read.head)?;
+        let keys = keys(&read.history, verifier.clone(), &signed)?;
+        let key = held.into_key(keys.current()).ok_or_else(other)?;
+        if keys.is_behind(&verifier) {
+            tracing::warn!("named the signing key to which an interrupted rotation has handed over");
+            publish(&folder, keys.current()).map_err(|error| unreadable("ledger.vkey", &error))?;
+        }
         if length > read.length {
             tracing::warn!(
                 bytes = length - read.length,
@@ -102,6 +119,8 @@ impl<C: Clock> FileLedger<C> {
             history: read.history,
             origin: origin.to_owned(),
             key,
+            next: None,
+            keys,
             context,
             clock,
             broken: None,
@@ -131,6 +150,18 @@ fn newest(snapshot: &Snapshot, key: &VerifierKey) -> Result<Checkpoint, LedgerEr
         }
         _ => Ok(checkpoint),
     }
+}
+
+/// The keys of a ledger whose lines were read. Where a crash came between the
+/// checkpoint that hands over and the file that names the key, the checkpoint
+/// must carry the new key's signature too.
+fn keys(history: &History, published: VerifierKey, signed: &[u8]) -> Result<Keychain, LedgerError> {
+    let keys = Keychain::new(published.clone(), history.handovers.clone());
+    let keys = keys.map_err(|error| unknown(format!("ledger.vkey: {error}")))?;
+    if keys.is_behind(&published) {
+        Checkpoint::open(signed, keys.current()).map_err(|error| unknown(format!("checkpoint: {error}")))?;
+    }
+    Ok(keys)
 }
 
 /// Reads the lines that the checkpoint covers and stops at the first problem.

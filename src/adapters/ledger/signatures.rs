@@ -3,7 +3,7 @@
 //! many at once, on every core. Says of each what it claims, or what is wrong.
 
 use std::{
-    fs::File,
+    fs,
     io::{self, Read as _},
     num::NonZero,
     sync::{
@@ -16,8 +16,9 @@ use std::{
 use super::folder::Folder;
 use crate::{
     domain::ledger::{
-        checkpoint::{Checkpoint, CheckpointError},
-        note::{Batch, Note, VerifierKey},
+        checkpoint::Checkpoint,
+        keys::{KeyError, Keychain},
+        note::{Batch, Note},
         verify::{Claim, Place},
     },
     ports::Progress,
@@ -33,8 +34,10 @@ const CHECKPOINT_BYTES_MAX: u64 = 64 << 10;
 type Kept = Result<Claim, String>;
 
 /// Reads and verifies the checkpoints of these sizes, in this order.
-pub(super) fn check(folder: &Folder, sizes: &[u64], key: &VerifierKey, progress: &mut impl Progress) -> Vec<Kept> {
-    let groups: Vec<&[u64]> = sizes.chunks(TOGETHER).collect();
+pub(super) fn check(folder: &Folder, sizes: &[u64], keys: &Keychain, progress: &mut impl Progress) -> Vec<Kept> {
+    let before = std::iter::once(&0).chain(sizes).copied();
+    let files: Vec<File> = sizes.iter().zip(before).map(|(size, before)| File { size: *size, before }).collect();
+    let groups: Vec<&[File]> = files.chunks(TOGETHER).collect();
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
@@ -46,7 +49,7 @@ pub(super) fn check(folder: &Folder, sizes: &[u64], key: &VerifierKey, progress:
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let Some(group) = groups.get(number) else { return };
                     // Nobody listens any more only if the reader has panicked.
-                    if tell.send((number, together(folder, group, key))).is_err() {
+                    if tell.send((number, together(folder, group, keys))).is_err() {
                         return;
                     }
                 }
@@ -59,42 +62,61 @@ pub(super) fn check(folder: &Folder, sizes: &[u64], key: &VerifierKey, progress:
     checked.into_iter().flat_map(|(_, kept)| kept).collect()
 }
 
+/// A file of `checkpoints`, and the size of the one before it.
+#[derive(Debug, Clone, Copy)]
+struct File {
+    size: u64,
+    before: u64,
+}
+
 /// One group. If its signatures do not hold together, each is looked at alone.
-fn together(folder: &Folder, sizes: &[u64], key: &VerifierKey) -> Vec<Kept> {
-    let files: Vec<_> = sizes.iter().map(|size| read(folder, *size)).collect();
-    let notes: Vec<_> = files.iter().map(|file| file.as_deref().map_err(ToString::to_string)).collect();
-    let notes: Vec<Result<Note<'_>, String>> =
-        notes.into_iter().map(|file| Note::parse(file?).map_err(|error| error.to_string())).collect();
+fn together(folder: &Folder, files: &[File], keys: &Keychain) -> Vec<Kept> {
+    let contents: Vec<_> = files.iter().map(|file| read(folder, file.size)).collect();
+    let notes = contents.iter().map(|bytes| match bytes {
+        Ok(bytes) => Note::parse(bytes).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    });
+    let notes: Vec<Result<Note<'_>, String>> = notes.collect();
     let mut batch = Batch::default();
-    let signed = notes.iter().flatten().try_for_each(|note| batch.add(note, key));
-    let all_hold = signed.is_ok() && batch.holds();
-    sizes
+    let read = files.iter().zip(&notes).filter_map(|(file, note)| note.as_ref().ok().map(|note| (file, note)));
+    let in_turn = read.map(|(file, note)| file.add_to(&mut batch, note, keys)).all(|added| added.is_ok());
+    let holds = in_turn && batch.holds();
+    files
         .iter()
-        .zip(&notes)
-        .map(|(size, note)| {
-            let problem = |text: String| format!("checkpoints/{size}: {text}");
-            let note = note.as_ref().map_err(|error| problem(error.clone()))?;
-            let claim = claim(note, *size, key, all_hold);
-            claim.map_err(|error| problem(error.to_string()))?.ok_or_else(|| problem(other_size(note)))
+        .zip(notes)
+        .map(|(file, note)| {
+            let claim = note.and_then(|note| file.claim(&note, keys, holds));
+            claim.map_err(|problem| format!("checkpoints/{}: {problem}", file.size))
         })
         .collect()
 }
 
-/// What a note claims, its signature verified. `None`: it is of another size.
-fn claim(note: &Note<'_>, size: u64, key: &VerifierKey, holds: bool) -> Result<Option<Claim>, CheckpointError> {
-    let text = if holds { note.unverified_text() } else { note.verified(key)? };
-    let head = Checkpoint::parse_of(text, key)?.head;
-    Ok((head.size == size).then_some(Claim { head, place: Place::Kept }))
-}
+impl File {
+    fn add_to<'a>(self, batch: &mut Batch<'a>, note: &Note<'a>, keys: &Keychain) -> Result<(), KeyError> {
+        let signers = keys.signers(self.before, self.size)?;
+        signers.iter().try_for_each(|key| batch.add(note, key))?;
+        keys.only(note, &signers)
+    }
 
-fn other_size(note: &Note<'_>) -> String {
-    let size = note.unverified_text().lines().nth(1).unwrap_or_default();
-    format!("it is of size {size}")
+    /// What its note claims. `holds`: its signatures were verified.
+    fn claim(self, note: &Note<'_>, keys: &Keychain, holds: bool) -> Kept {
+        let opened = if holds {
+            Checkpoint::parse_of(note.unverified_text(), keys.current())
+        } else {
+            Checkpoint::open_in_turn(note, keys, self.before)
+        };
+        let head = opened.map_err(|error| error.to_string())?.head;
+        if head.size == self.size {
+            Ok(Claim { head, place: Place::Kept })
+        } else {
+            Err(format!("it is of size {}", head.size))
+        }
+    }
 }
 
 fn read(folder: &Folder, size: u64) -> io::Result<Vec<u8>> {
     // Asking for the length first would be one more call for each small file.
     let mut bytes = Vec::with_capacity(512);
-    File::open(folder.kept(size))?.take(CHECKPOINT_BYTES_MAX).read_to_end(&mut bytes)?;
+    fs::File::open(folder.kept(size))?.take(CHECKPOINT_BYTES_MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -3,15 +3,106 @@
 //! write another ledger, which is why auditors keep checkpoints elsewhere.
 //! The key is never printed, and wiped from memory when it is dropped.
 
-use std::{fs::File, io::Read as _, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
 
 use ed25519_dalek::{SECRET_KEY_LENGTH, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::{
-    adapters::durable::{self, MODE_READ_ONLY},
+    adapters::{
+        durable::{self, MODE_PRIVATE, MODE_READ_ONLY},
+        failpoint,
+    },
+    domain::ledger::note::VerifierKey,
     ports::LedgerError,
 };
+
+/// The keys at hand: the one that signs, and while one hands over, the next.
+#[derive(Debug)]
+pub struct Held {
+    key: SigningKey,
+    next: Option<SigningKey>,
+}
+
+impl From<SigningKey> for Held {
+    fn from(key: SigningKey) -> Self {
+        Self { key, next: None }
+    }
+}
+
+impl Held {
+    /// True if the public half of a key at hand is this one.
+    #[must_use]
+    pub fn has(&self, public: &VerifierKey) -> bool {
+        std::iter::once(&self.key).chain(&self.next).any(|key| is_of(key, public))
+    }
+
+    /// The key at hand that belongs to this public one.
+    #[must_use]
+    pub fn into_key(self, public: &VerifierKey) -> Option<SigningKey> {
+        std::iter::once(self.key).chain(self.next).find(|key| is_of(key, public))
+    }
+}
+
+fn is_of(key: &SigningKey, public: &VerifierKey) -> bool {
+    VerifierKey::new(public.name(), key.verifying_key()).is_ok_and(|own| own == *public)
+}
+
+/// Where the next key lies until the ledger has been handed over to it:
+/// `ledger.key.next`.
+#[must_use]
+pub fn next(path: &Path) -> PathBuf {
+    let mut next = path.as_os_str().to_owned();
+    next.push(".next");
+    next.into()
+}
+
+/// Reads the key, and the next one where a rotation was interrupted.
+pub fn load_held(path: &Path) -> Result<Held, LedgerError> {
+    let next = next(path);
+    let waiting = next.try_exists().map_err(|error| unknown(&next, &error.to_string()))?;
+    Ok(Held { key: load(path)?, next: waiting.then(|| load(&next)).transpose()? })
+}
+
+/// Brings the files in line with the key that the ledger says is in force: a next
+/// key that has taken over replaces the old one, whose file is overwritten
+/// before; one that has not is overwritten and removed. Idempotent.
+pub fn settle(path: &Path, current: &VerifierKey) -> Result<(), LedgerError> {
+    let next = next(path);
+    let held = load_held(path)?;
+    let Some(waiting) = &held.next else { return Ok(()) };
+    let settled = if is_of(waiting, current) {
+        erase(path).and_then(|()| {
+            failpoint::reach("signing-key.erased");
+            durable::rename_synced(&next, path)
+        })
+    } else if is_of(&held.key, current) {
+        erase(&next).and_then(|()| durable::remove_synced(&next))
+    } else {
+        return Err(unknown(path, "neither it nor the next one is the key that the ledger was handed over to"));
+    };
+    settled.map_err(|error| unknown(path, &error.to_string()))
+}
+
+/// Overwrites a secret with random bytes. What the medium keeps of it below the
+/// file system is beyond this.
+fn erase(path: &Path) -> io::Result<()> {
+    let mut noise = [0; SECRET_KEY_LENGTH];
+    aws_lc_rs::rand::fill(&mut noise).map_err(|_| io::Error::other("no random numbers to overwrite a key with"))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(MODE_PRIVATE))?;
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.write_all(&noise)?;
+    file.sync_all()
+}
+
+fn unknown(path: &Path, reason: &str) -> LedgerError {
+    LedgerError::StateUnknown { reason: format!("signing key {}: {reason}", path.display()) }
+}
 
 /// Makes a new key and its file, durably. Refuses where the file exists.
 pub fn generate(path: &Path) -> Result<SigningKey, LedgerError> {
@@ -24,8 +115,7 @@ pub fn generate(path: &Path) -> Result<SigningKey, LedgerError> {
 
 /// Reads the key. Refuses a file that others than its owner may read or write.
 pub fn load(path: &Path) -> Result<SigningKey, LedgerError> {
-    let unknown =
-        |reason: &str| LedgerError::StateUnknown { reason: format!("signing key {}: {reason}", path.display()) };
+    let unknown = |reason: &str| unknown(path, reason);
     let mut file = File::open(path).map_err(|error| unknown(&error.to_string()))?;
     let mode = file.metadata().map_err(|error| unknown(&error.to_string()))?.mode();
     if mode & 0o077 != 0 {
@@ -42,8 +132,6 @@ pub fn load(path: &Path) -> Result<SigningKey, LedgerError> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
-
     use super::*;
 
     #[test]

@@ -10,15 +10,17 @@ use std::{
 use chrono::TimeDelta;
 
 use super::{
-    folder::{Folder, Snapshot, partial_ids},
+    folder::{Folder, Snapshot, claimed_size, partial_ids},
+    handovers::handovers,
     lines::{Lines, Next},
     signatures,
     tiles::{self, Found, Listed},
 };
 use crate::{
     domain::ledger::{
-        checkpoint::Checkpoint,
-        note::{NoteError, VerifierKey},
+        checkpoint::{Checkpoint, CheckpointError},
+        keys::Keychain,
+        note::{Note, NoteError, VerifierKey},
         tile::Tile,
         verify::{Audit, Claim, Place, Problems, Verification},
     },
@@ -51,8 +53,8 @@ pub enum VerifyError {
 
 /// Verifies the ledger in `dir`. `known`: checkpoints that were kept elsewhere.
 /// `silence_max`: a longer pause between two entries is a problem. `verifier_key`:
-/// the key as the auditor knows it, in the text form of `ledger.vkey`; without it
-/// the folder's own is used.
+/// a key as the auditor knows it, in the text form of `ledger.vkey`: today's or one
+/// that has handed over since; without it the folder's own is used.
 pub fn verify(
     dir: &Path,
     known: &[PathBuf],
@@ -73,19 +75,20 @@ pub fn verify_watched(
     let given = verifier_key.map(|text| text.trim_end().parse::<VerifierKey>()).transpose()?;
     let folder = Folder::new(dir);
     let mut problems = Problems::default();
-    let key = settle_key(&folder, given, &mut problems);
     let Some(snapshot) = look(&folder, &mut problems)? else {
-        return Ok(Verification::conclude(Audit::new(vec![], None, None).head(), problems, false));
+        return Ok(Verification::conclude(Audit::new(vec![], None, None).head(), problems, false, &[]));
     };
+    let keys = settle_keys(&folder, &snapshot, given, &mut problems);
     let mut claims = Vec::new();
-    if let Some(key) = &key {
-        current_claim(&snapshot, key, &mut claims, &mut problems);
-        kept_claims(&folder, &snapshot, key, &mut claims, &mut problems, progress);
+    if let Some(keys) = &keys {
+        current_claim(&snapshot, keys, &mut claims, &mut problems);
+        kept_claims(&folder, &snapshot, keys, &mut claims, &mut problems, progress);
     }
-    let compared = known_claims(known, key.as_ref(), &mut claims, &mut problems)?;
+    let compared = known_claims(known, keys.as_ref(), &mut claims, &mut problems)?;
     let signed = claims.iter().find(|claim| claim.place == Place::Current).map(|claim| claim.head.size);
 
-    let mut audit = Audit::new(claims, key.map(|key| key.name().to_owned()), silence_max);
+    let origin = keys.as_ref().map(|keys| keys.current().name().to_owned());
+    let mut audit = Audit::new(claims, origin, silence_max);
     problems.into_texts().into_iter().for_each(|text| audit.problem(text));
     let mut tiles = TileCheck { folder: &folder, listed: Listed::new(&snapshot.tiles), problems: Vec::new() };
     let partial = snapshot.partial;
@@ -97,23 +100,43 @@ pub fn verify_watched(
     tiles.finish(&mut audit);
     snapshot.strangers.iter().for_each(|name| audit.problem(format!("{name}: it has no business here")));
     let audited = audit.finish();
-    Ok(Verification::conclude(audited.head, audited.problems, compared > 0))
+    let handovers = keys.as_ref().map(Keychain::handovers).unwrap_or_default();
+    Ok(Verification::conclude(audited.head, audited.problems, compared > 0, handovers))
 }
 
-/// The key to verify with. The folder's must be there and be the one given.
-fn settle_key(folder: &Folder, given: Option<VerifierKey>, problems: &mut Problems) -> Option<VerifierKey> {
-    match (folder.read_verifier_key(), given) {
-        (Ok(own), Some(given)) => {
-            if own != given {
-                problems.add("ledger.vkey: it is not the key that was given".to_owned());
-            }
-            Some(given)
-        }
-        (Ok(own), None) => Some(own),
-        (Err(reason), given) => {
+/// The keys to verify with: the one that the folder names, and those that led to
+/// it. The one that the auditor holds must be among them.
+fn settle_keys(
+    folder: &Folder,
+    snapshot: &Snapshot,
+    given: Option<VerifierKey>,
+    problems: &mut Problems,
+) -> Option<Keychain> {
+    let published = match folder.read_verifier_key() {
+        Ok(key) => Some(key),
+        Err(reason) => {
             problems.add(reason);
-            given
+            None
         }
+    };
+    let published = published.or_else(|| given.clone())?;
+    let signed = (snapshot.length, snapshot.checkpoint.as_deref().map_or(0, claimed_size));
+    let keys = handovers(folder, published.name(), signed)
+        .map_err(|error| error.to_string())
+        .and_then(|found| Keychain::new(published.clone(), found).map_err(|error| format!("ledger.vkey: {error}")));
+    let keys = keys.unwrap_or_else(|problem| {
+        problems.add(problem);
+        Keychain::alone(published.clone())
+    });
+    if keys.is_behind(&published) {
+        problems.add(format!("ledger.vkey: it has handed over to {}; {AFTER_A_CRASH}", keys.current()));
+    }
+    match given {
+        Some(given) if !keys.has(&given) => {
+            problems.add("ledger.vkey: it is not the key that was given, nor one that this key led to".to_owned());
+            Some(Keychain::alone(given))
+        }
+        _ => Some(keys),
     }
 }
 
@@ -130,12 +153,15 @@ fn look(folder: &Folder, problems: &mut Problems) -> Result<Option<Snapshot>, Ve
     }
 }
 
-fn current_claim(snapshot: &Snapshot, key: &VerifierKey, claims: &mut Vec<Claim>, problems: &mut Problems) {
+fn current_claim(snapshot: &Snapshot, keys: &Keychain, claims: &mut Vec<Claim>, problems: &mut Problems) {
     let Some(signed) = &snapshot.checkpoint else {
         problems.add("checkpoint: it is missing".to_owned());
         return;
     };
-    let head = match Checkpoint::open(signed, key) {
+    let size = claimed_size(signed);
+    let before = snapshot.kept.iter().copied().take_while(|kept| *kept < size).last().unwrap_or_default();
+    let opened = Note::parse(signed).map_err(CheckpointError::from);
+    let head = match opened.and_then(|note| Checkpoint::open_in_turn(&note, keys, before)) {
         Ok(checkpoint) => checkpoint.head,
         Err(error) => {
             problems.add(format!("checkpoint: {error}"));
@@ -154,13 +180,13 @@ fn current_claim(snapshot: &Snapshot, key: &VerifierKey, claims: &mut Vec<Claim>
 fn kept_claims(
     folder: &Folder,
     snapshot: &Snapshot,
-    key: &VerifierKey,
+    keys: &Keychain,
     claims: &mut Vec<Claim>,
     problems: &mut Problems,
     progress: &mut impl Progress,
 ) {
     progress.begin("check signatures", snapshot.kept.len() as u64);
-    for kept in signatures::check(folder, &snapshot.kept, key, progress) {
+    for kept in signatures::check(folder, &snapshot.kept, keys, progress) {
         match kept {
             Ok(claim) => claims.push(claim),
             Err(problem) => problems.add(problem),
@@ -170,20 +196,20 @@ fn kept_claims(
 }
 
 /// Returns how many checkpoints from outside can be compared. One that this
-/// ledger's key did not sign is a problem: either it is of another ledger, or
+/// ledger's key of that size did not sign is a problem: either it is of another ledger, or
 /// this one was written anew.
 fn known_claims(
     known: &[PathBuf],
-    key: Option<&VerifierKey>,
+    keys: Option<&Keychain>,
     claims: &mut Vec<Claim>,
     problems: &mut Problems,
 ) -> Result<usize, VerifyError> {
     let mut compared = 0;
     for path in known {
         let signed = fs::read(path).map_err(|source| VerifyError::Unreadable { path: path.clone(), source })?;
-        let Some(key) = key else { continue };
+        let Some(keys) = keys else { continue };
         let name = path.display().to_string();
-        match Checkpoint::open(&signed, key) {
+        match Checkpoint::open(&signed, keys.at(claimed_size(&signed))) {
             Ok(checkpoint) => {
                 claims.push(Claim { head: checkpoint.head, place: Place::Known(name) });
                 compared += 1;

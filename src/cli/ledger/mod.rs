@@ -1,8 +1,9 @@
-//! `ledger`: verify, list, record. Verifying and listing need the ledger's folder
+//! `ledger`: verify, list, record, rotate the signing key. Verifying and listing need the ledger's folder
 //! only.
 
 mod list;
 mod record;
+mod rotate_key;
 mod verify;
 
 use clap::Subcommand;
@@ -17,6 +18,8 @@ pub enum LedgerCommand {
     List(list::ListArgs),
     /// Records a destruction by hand: paper, media.
     Record(record::RecordArgs),
+    /// Hands over to a new signing key, on record.
+    RotateKey(rotate_key::RotateKeyArgs),
 }
 
 pub async fn ledger(cli: &Cli, command: &LedgerCommand) -> Result<Exit, CommandError> {
@@ -24,5 +27,6 @@ pub async fn ledger(cli: &Cli, command: &LedgerCommand) -> Result<Exit, CommandE
         LedgerCommand::Verify(args) => verify::verify(cli, args),
         LedgerCommand::List(args) => list::list(cli, args),
         LedgerCommand::Record(args) => record::record(cli, args).await,
+        LedgerCommand::RotateKey(args) => rotate_key::rotate_key(cli, args).await,
     }
 }

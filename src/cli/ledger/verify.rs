@@ -1,6 +1,9 @@
 //! `ledger verify`: every line, tile and checkpoint, and what was kept elsewhere.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
@@ -26,6 +29,10 @@ pub struct VerifyArgs {
     /// A checkpoint that was kept elsewhere; may be given several times.
     #[arg(long, value_name = "FILE")]
     pub known: Vec<PathBuf>,
+    /// The verifier key that you hold, from before or after a rotation; without it
+    /// the folder's own.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
     /// Report silence between two entries that is longer than this.
     #[arg(long, value_name = "SPAN")]
     pub max_silence: Option<String>,
@@ -40,8 +47,9 @@ pub fn verify(cli: &Cli, args: &VerifyArgs) -> Result<Exit, CommandError> {
             .map_err(|error| CommandError::new(Exit::Usage, format!("--max-silence: {error}; hint: \"36 hours\"")))
     });
     let silence = silence.transpose()?.map(|span| span.0);
+    let key = args.key.as_deref().map(read_key).transpose()?;
     let mut progress = TerminalProgress::default();
-    let verification = verify_watched(&settings.ledger_dir(), &args.known, silence, None, &mut progress)?;
+    let verification = verify_watched(&settings.ledger_dir(), &args.known, silence, key.as_deref(), &mut progress)?;
     match args.output.format {
         Format::Json => output::json(&verification)?,
         Format::Text => output::data(&text(&verification))?,
@@ -50,6 +58,10 @@ pub fn verify(cli: &Cli, args: &VerifyArgs) -> Result<Exit, CommandError> {
         verify::Verdict::Tampered => Exit::Failed,
         verify::Verdict::Intact | verify::Verdict::Undecided => Exit::Done,
     })
+}
+
+fn read_key(path: &Path) -> Result<String, CommandError> {
+    fs::read_to_string(path).map_err(|error| CommandError::new(Exit::Usage, format!("{}: {error}", path.display())))
 }
 
 /// The first problem is where the ledger was changed; most others follow from it.
@@ -61,6 +73,11 @@ fn text(verification: &Verification) -> String {
         format!("root     {}", verification.root),
         format!("verdict  {}", verification.verdict),
     ];
+    lines.extend(
+        verification.handovers.iter().map(|handover| {
+            format!("handover entry {}: the signing key is {} from here on", handover.seq, handover.next)
+        }),
+    );
     lines.extend(verification.problems.iter().take(PROBLEMS_SHOWN).map(|problem| format!("problem  {problem}")));
     let more = verification.problems.len().saturating_sub(PROBLEMS_SHOWN);
     if more > 0 {

@@ -13,13 +13,13 @@ use crate::{
         engine::{AnyVault, Identity},
         failpoint,
         keyring::FileKeyring,
-        ledger::{self, FileLedger, LedgerView},
+        ledger::{self, FileLedger, LedgerView, signing_key},
         vault::Claim,
     },
     cli::{args::Cli, error::CommandError, exit::Exit},
     domain::{
         destroy::BucketFacts,
-        ledger::{Head, history::History},
+        ledger::{Head, history::History, keys::Keychain},
     },
     flow::custody::Custody,
     ports::{Ledger, Vault},
@@ -46,13 +46,13 @@ pub async fn reading(settings: &Settings) -> Result<Reading, CommandError> {
     parts.complete(settings)?;
     let folder = settings.ledger_dir();
     let origin = &settings.deployment.ledger_origin;
-    let deployment = ledger::verifier_key(&folder)?;
+    let deployment = ledger::founding_key(&folder)?;
     let identity = Identity { origin, deployment: &deployment };
     let mut vault = AnyVault::open_read_only(&settings.vault_place()?, identity).await?;
     let remembered = vault.remembered_head().await?;
     failpoint::reach("reading.between");
     let ledger = ledger::open_read_only(&folder, |_| {})?;
-    same_past(&folder, ledger.head, remembered)?;
+    same_past(&folder, &ledger.keys, ledger.head, remembered)?;
     Ok(Reading { ledger: Some(ledger), vault: Some(vault) })
 }
 
@@ -129,15 +129,16 @@ async fn open_for_writing(
     let simulated = simulation(&ledger::open_read_only(&folder, |_| {})?.history);
     let clock = clock(simulated)?;
     let run = fresh_run();
-    let signing_key = ledger::signing_key::load(&settings.signing_key())?;
+    let held = signing_key::load_held(&settings.signing_key())?;
     let origin = &settings.deployment.ledger_origin;
-    let ledger = FileLedger::open(&folder, origin, signing_key, context(settings, &run), clock)?;
+    let ledger = FileLedger::open(&folder, origin, held, context(settings, &run), clock)?;
+    signing_key::settle(&settings.signing_key(), ledger.keys().current())?;
     policy(settings, ledger.history())?;
     let keyring = FileKeyring::open(&settings.keyring_dir(), origin, kek(settings)?)?;
-    let deployment = ledger::verifier_key(&folder)?;
+    let deployment = ledger.keys().first().to_string();
     let identity = Identity { origin, deployment: &deployment };
     let mut vault = AnyVault::open(&settings.vault_place()?, identity, &Claim::under(&lock)?).await?;
-    same_past(&folder, ledger.head(), vault.remembered_head().await?)?;
+    same_past(&folder, ledger.keys(), ledger.head(), vault.remembered_head().await?)?;
     let custody = Custody::new(vault, keyring, ledger, run);
     Ok(Writing { custody, clock, simulation: simulated, _lock: lock })
 }
@@ -179,9 +180,9 @@ fn in_force(settings: &Settings, history: &History) -> Result<(), CommandError> 
 }
 
 /// The vault remembers a head of the ledger: it must be one of this ledger's.
-fn same_past(folder: &Path, head: Head, remembered: Option<Head>) -> Result<(), CommandError> {
+fn same_past(folder: &Path, keys: &Keychain, head: Head, remembered: Option<Head>) -> Result<(), CommandError> {
     let Some(remembered) = remembered else { return Ok(()) };
-    let root = if remembered.size > head.size { None } else { ledger::root_at(folder, remembered.size)? };
+    let root = if remembered.size > head.size { None } else { ledger::root_at(folder, keys, remembered.size)? };
     let problem = match root {
         Some(root) if root == remembered.root => return Ok(()),
         Some(_) => "its entries are not those that the vault remembers",

@@ -40,6 +40,10 @@ struct Ledger<'a> {
     entries: u64,
     root: String,
     checkpoint: &'a str,
+    /// The checkpoints in which a signing key hands over, each under both
+    /// signatures; left out where none did.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    handovers: &'a [String],
 }
 
 pub(super) fn text(material: &Material, leaves: Vec<Hash>) -> Result<String, serde_json::Error> {
@@ -55,6 +59,7 @@ pub(super) fn text(material: &Material, leaves: Vec<Hash>) -> Result<String, ser
             entries: material.head.size,
             root: root_text(&material.head.root),
             checkpoint: &material.checkpoint,
+            handovers: &material.handovers,
         },
     };
     serde_json::to_string_pretty(&report)

@@ -17,7 +17,7 @@ use flate2::{Compression, write::GzEncoder};
 
 use super::{args::Cli, error::CommandError, exit::Exit, open, output};
 use crate::{
-    adapters::ledger::read_whole,
+    adapters::ledger::{handover_checkpoints, read_whole},
     domain::{
         ledger::{
             Head,
@@ -92,6 +92,8 @@ struct Material {
     head: Head,
     /// The signed note over all entries.
     checkpoint: String,
+    /// The signed notes in which a key hands over to the next.
+    handovers: Vec<String>,
     now: DateTime<Utc>,
 }
 
@@ -125,10 +127,11 @@ async fn write(settings: &Settings, args: &ReportArgs, now: DateTime<Utc>) -> Re
         gathered.line(line);
         fold.entry(entry);
     })?;
+    let handovers = handover_checkpoints(&settings.ledger_dir(), &view.keys)?;
     let evidence = fold.finish();
     let register = register::rows(&evidence, args.lang.register(), settings.policy.timezone);
     let overdue = overdue::overdue(&open::rulebook(settings, simulation), &buckets, now);
-    let material = Material { evidence, register, overdue, head: view.head, checkpoint, now };
+    let material = Material { evidence, register, overdue, head: view.head, checkpoint, handovers, now };
     let text = match args.format {
         ReportFormat::Csv => register::csv(&material.register, args.lang.register()),
         ReportFormat::Json => json::text(&material, gathered.leaves)?,

@@ -253,6 +253,8 @@ $('sections').append(
       item.closed ? T['closed_' + item.closed] : item.until ? at(item.until) : T.no_horizon, [badge(item.finding.verdict), reasons(item.finding)]])),
   section(T.open_title, T.open_lead, [T.when, T.what, T.rule, T.operation],
     E.open.map(item => [at(item.time), item.type, item.rule ? ruleName(item.rule) : '–', mono(item.id)])),
+  E.handovers.length ? section(T.handover_title, T.handover_lead, [T.when, T.by, T.key_before, T.key_after],
+    E.handovers.map(item => [at(item.time), item.by, mono(item.previous), mono(item.next)])) : '',
   section(T.policy_title, T.policy_lead, [T.version, T.effective, T.adopted, T.counting, T.digest],
     E.policies.map(item => [`${item.title} ${item.version}`, item.effective, at(item.adopted), item.counting ?? '–', mono(item.digest)])),
 );
@@ -377,12 +379,32 @@ async function signed(note, key) {
   return crypto.subtle.verify({ name: 'Ed25519' }, imported, own.bytes.subarray(4), new TextEncoder().encode(note.body));
 }
 
+// The key in force at a size, by handovers that are in the ledger's order.
+function keyAt(rekeyed, key, size) {
+  if (!rekeyed.length) return key;
+  return parseKey(rekeyed.filter(({ seq }) => seq < size).at(-1)?.next ?? rekeyed[0].previous);
+}
+// Follows the handovers: the key that was pasted is one of the ledger's, and each
+// key hands over in a checkpoint of this ledger that it signs together with the next.
+async function followed(rekeyed, key, grown) {
+  if (!rekeyed.length) return [];
+  const checks = [], names = [rekeyed[0].previous, ...rekeyed.map(({ next }) => next)].map(parseKey);
+  if (!names.some(own => own.name === key.name && hex(own.raw) === hex(key.raw))) return [[false, said(T.check_key_unknown, { id: key.id })]];
+  for (const [number, { seq, previous, next }] of rekeyed.entries()) {
+    const note = parseNote(data.handovers[number] ?? ''), [from, to] = [parseKey(previous), parseKey(next)];
+    const both = [await signed(note, from), await signed(note, to)], before = rekeyed[number - 1]?.next;
+    const here = note.size > seq && note.origin === E.origin && base64(grown.roots.get(note.size) ?? []) === note.root && (!before || before === previous);
+    checks.push([here && !both.includes(false) ? (both.includes(null) ? null : true) : false, said(T.check_handover, { seq, from: from.id, to: to.id })]);
+  }
+  return checks;
+}
+
 // What this page shows, told again from the entries alone.
 class Retold {
-  wrong = []; cases = new Map(); done = []; begun = new Map(); holds = new Map(); approved = new Map(); confirmed = new Map(); open = new Map(); wiped = new Map(); runs = new Map(); differences = 0;
+  wrong = []; keys = []; cases = new Map(); done = []; begun = new Map(); holds = new Map(); approved = new Map(); confirmed = new Map(); open = new Map(); wiped = new Map(); runs = new Map(); differences = 0;
   constructor() {
     this.shown = { destructions: new Map(rowOf) };
-    for (const kind of ['manual', 'accesses', 'holds', 'refusals', 'wipes', 'residues']) this.shown[kind] = new Map(E[kind].map(item => [item.seq, item]));
+    for (const kind of ['manual', 'accesses', 'holds', 'refusals', 'wipes', 'residues', 'handovers']) this.shown[kind] = new Map(E[kind].map(item => [item.seq, item]));
     this.policies = new Map(E.policies.map(policy => [policy.digest + policy.adopted, policy]));
   }
   differs(text) { if (this.differences++ < 5) this.wrong.push(text); }
@@ -397,6 +419,7 @@ class Retold {
   }
   entry(e) {
     switch (e.type) {
+      case 'ledger.rekeyed': this.keys.push(e); this.check('handovers', e.seq, { time: e.time, by: e.by, previous: e.previous, next: e.next }); break;
       case 'ledger.opened': if (e.origin !== E.origin || e.simulation !== E.simulation) this.differs(said(T.differs, { seq: e.seq, key: 'origin, simulation' })); break;
       case 'policy.adopted': return this.policy(e);
       case 'run.started': this.runs.set(e.run, e); break;
@@ -500,7 +523,9 @@ async function verified(key, kept) {
   const checks = [], decoder = new TextDecoder();
   let note;
   try { note = parseNote(data.checkpoint); } catch (error) { return ['tampered', [[false, error.message]]]; }
-  const grown = new Tree([note.size, kept?.size].filter(size => size !== undefined));
+  let sizes;
+  try { sizes = data.handovers.map(text => parseNote(text).size); } catch (error) { return ['tampered', [[false, error.message]]]; }
+  const grown = new Tree([note.size, kept?.size, ...sizes].filter(size => size !== undefined));
   const retold = new Retold();
   try {
     for await (const line of embedded()) {
@@ -517,11 +542,19 @@ async function verified(key, kept) {
   }
   const root = base64(grown.root());
   checks.push([grown.size === note.size && root === note.root && note.origin === E.origin, said(T.check_root, { n: count(grown.size), root })]);
-  const valid = await signed(note, key);
-  checks.push([valid, valid === null ? T.check_signature_not : said(T.check_signature, { name: key.name, id: key.id })]);
+  let chain, last, then;
+  try {
+    chain = await followed(retold.keys, key, grown);
+    [last, then] = [keyAt(retold.keys, key, note.size), kept && keyAt(retold.keys, key, kept.size)];
+  } catch (error) {
+    return ['tampered', [...checks, [false, error.message]]];
+  }
+  checks.push(...chain);
+  const valid = await signed(note, last);
+  checks.push([valid, valid === null ? T.check_signature_not : said(T.check_signature, { name: last.name, id: last.id })]);
   checks.push([retold.differences === 0, T.check_shown], ...retold.wrong.map(text => [false, text]));
   if (kept) {
-    const good = await signed(kept, key), there = grown.roots.get(kept.size);
+    const good = await signed(kept, then), there = grown.roots.get(kept.size);
     checks.push([good && (kept.size <= grown.size ? there !== undefined && base64(there) === kept.root : false), kept.size > grown.size ? T.check_truncated : said(T.check_known, { n: count(kept.size) })]);
   } else {
     checks.push([null, T.check_known_none]);

@@ -51,6 +51,8 @@ struct Data<'a> {
     made: DateTime<Utc>,
     size: u64,
     checkpoint: &'a str,
+    /// The checkpoints in which a signing key hands over, in order.
+    handovers: &'a [String],
     evidence: Evidence,
     destructions: Columns,
     overdue: &'a [Overdue],
@@ -76,6 +78,7 @@ pub(super) fn text(material: &Material, lang: &str, packed: &[u8]) -> Result<Str
         made: material.now,
         size: material.head.size,
         checkpoint: &material.checkpoint,
+        handovers: &material.handovers,
         evidence: rest,
         destructions: columns(&material.evidence.destructions)?,
         overdue: &material.overdue,

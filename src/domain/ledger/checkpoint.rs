@@ -10,7 +10,8 @@ use ed25519_dalek::SigningKey;
 
 use super::{
     Head,
-    note::{self, NoteError, VerifierKey},
+    keys::{KeyError, Keychain},
+    note::{self, Note, NoteError, VerifierKey},
 };
 use crate::domain::id::Digest;
 
@@ -19,6 +20,8 @@ use crate::domain::id::Digest;
 pub enum CheckpointError {
     #[error(transparent)]
     Note(#[from] NoteError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error("the checkpoint is malformed: {reason}")]
     Malformed { reason: &'static str },
     #[error("the checkpoint is of {found}, not of {expected}")]
@@ -61,14 +64,29 @@ impl Checkpoint {
 
     /// Signs it under its origin as the key's name, and returns the file's text.
     pub fn sign(&self, key: &SigningKey) -> Result<String, CheckpointError> {
+        self.sign_all(&[key])
+    }
+
+    /// Signs it with the keys that a handover is between.
+    pub fn sign_all(&self, keys: &[&SigningKey]) -> Result<String, CheckpointError> {
         let text = self.to_string();
         Self::parse(&text)?;
-        Ok(note::sign(&text, &self.origin, key)?)
+        Ok(note::sign_all(&text, &self.origin, keys)?)
     }
 
     /// Reads a signed checkpoint of the log that `key` belongs to.
     pub fn open(signed: &[u8], key: &VerifierKey) -> Result<Self, CheckpointError> {
         Self::parse_of(note::open(signed, key)?, key)
+    }
+
+    /// Reads a checkpoint that the keys of its size have signed, and no other key
+    /// of the ledger. `before`: the size of the checkpoint before it.
+    pub fn open_in_turn(note: &Note<'_>, keys: &Keychain, before: u64) -> Result<Self, CheckpointError> {
+        let checkpoint = Self::parse_of(note.unverified_text(), keys.current())?;
+        let signers = keys.signers(before, checkpoint.head.size)?;
+        signers.iter().try_for_each(|key| note.verified(key).map(|_| ()))?;
+        keys.only(note, &signers)?;
+        Ok(checkpoint)
     }
 
     /// Reads the text of a checkpoint of the log that `key` belongs to. Whether

@@ -152,6 +152,10 @@ pub enum Event {
     },
     #[serde(rename = "manual.recorded")]
     ManualRecorded(ManualRecord),
+    /// The signing key hands over to another one, both in the text form of
+    /// `ledger.vkey`. The checkpoint that covers this entry is signed by both.
+    #[serde(rename = "ledger.rekeyed")]
+    LedgerRekeyed { by: String, previous: String, next: String },
     /// The daemon was alive and had nothing else to say: silence is evidence.
     #[serde(rename = "heartbeat")]
     Heartbeat {},

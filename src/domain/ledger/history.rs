@@ -20,8 +20,12 @@ pub use facts::{
 pub use residues::{Case, DestroyedInCase, Residues, TakenBatch};
 pub use sequence::HistoryError;
 
-use super::event::{
-    DestroyOutcome, DestroyResult, Entry, Event, RestoreIntent, RestoreResult, SeparateIntent, SeparateResult, VERSION,
+use super::{
+    event::{
+        DestroyOutcome, DestroyResult, Entry, Event, RestoreIntent, RestoreResult, SeparateIntent, SeparateResult,
+        VERSION,
+    },
+    keys::Handovers,
 };
 use crate::domain::{
     canonical,
@@ -60,6 +64,8 @@ pub struct History {
     pub lifted: BTreeMap<HoldId, (HoldOnRecord, DateTime<Utc>)>,
     /// Held records whose sealing apart has no outcome.
     pub open_sealings: BTreeSet<OperationId>,
+    /// Handovers of the signing key.
+    pub handovers: Handovers,
     /// Readings without an outcome.
     pub open_reads: BTreeSet<OperationId>,
     /// Who approved a plan, by its digest.
@@ -181,6 +187,7 @@ impl History {
             | Event::HoldSealing { .. }
             | Event::HoldSealed { .. }
             | Event::PlanApproved { .. }
+            | Event::LedgerRekeyed { .. }
             | Event::RunConfirmed { .. }
             | Event::ReadIntent(_)
             | Event::ReadOutcome { .. } => self.person(entry),

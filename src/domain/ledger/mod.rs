@@ -4,6 +4,7 @@
 pub mod checkpoint;
 pub mod event;
 pub mod history;
+pub mod keys;
 pub mod line;
 pub mod merkle;
 pub mod note;

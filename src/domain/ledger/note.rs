@@ -9,6 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use ed25519_dalek::{
     PUBLIC_KEY_LENGTH, SIGNATURE_LENGTH, Signature, Signer as _, SigningKey, VerifyingKey, verify_batch,
 };
+use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 /// The signature type of Ed25519 notes.
@@ -70,6 +71,12 @@ impl fmt::Display for VerifierKey {
     }
 }
 
+impl Serialize for VerifierKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl FromStr for VerifierKey {
     type Err = NoteError;
 
@@ -108,12 +115,21 @@ fn typed(key: &VerifyingKey) -> [u8; 1 + PUBLIC_KEY_LENGTH] {
 
 /// Signs a text (ending in a newline) and returns the whole note.
 pub fn sign(text: &str, name: &str, key: &SigningKey) -> Result<String, NoteError> {
+    sign_all(text, name, &[key])
+}
+
+/// Signs a text with several keys of one name, in this order.
+pub fn sign_all(text: &str, name: &str, keys: &[&SigningKey]) -> Result<String, NoteError> {
     check_text(text)?;
-    let verifier = VerifierKey::new(name, key.verifying_key())?;
-    let mut signature = Vec::with_capacity(4 + SIGNATURE_LENGTH);
-    signature.extend_from_slice(&verifier.id);
-    signature.extend_from_slice(&key.sign(text.as_bytes()).to_bytes());
-    Ok(format!("{text}\n{DASH}{name} {}\n", BASE64.encode(signature)))
+    let mut note = format!("{text}\n");
+    for key in keys {
+        let verifier = VerifierKey::new(name, key.verifying_key())?;
+        let mut signature = Vec::with_capacity(4 + SIGNATURE_LENGTH);
+        signature.extend_from_slice(&verifier.id);
+        signature.extend_from_slice(&key.sign(text.as_bytes()).to_bytes());
+        note.push_str(&format!("{DASH}{name} {}\n", BASE64.encode(signature)));
+    }
+    Ok(note)
 }
 
 /// A text with the signatures under it, none of them verified yet.
@@ -155,6 +171,12 @@ impl<'a> Note<'a> {
     #[must_use]
     pub const fn unverified_text(&self) -> &'a str {
         self.text
+    }
+
+    /// True if a signature line names `key`, valid or not.
+    #[must_use]
+    pub fn names(&self, key: &VerifierKey) -> bool {
+        self.signatures.iter().any(|line| line.name == key.name && line.id == key.id)
     }
 
     /// The text, if it carries a valid signature of `key`. Signatures of other
@@ -251,6 +273,35 @@ mod tests {
 
     fn key() -> SigningKey {
         SigningKey::from_bytes(&[7; 32])
+    }
+
+    #[test]
+    fn a_batch_holds_only_if_every_signature_in_it_does() {
+        let notes: Vec<String> =
+            (0..40).map(|size| sign(&format!("o\n{size}\nAAAA\n"), "example.org/shop", &key()).unwrap()).collect();
+        let holds = |notes: &[String]| {
+            let mut batch = Batch::default();
+            let parsed = notes.iter().map(|note| Note::parse(note.as_bytes()).unwrap());
+            parsed.into_iter().for_each(|note| batch.add(&note, &verifier()).unwrap());
+            batch.holds()
+        };
+        assert!(holds(&[]) && holds(&notes[..1]) && holds(&notes));
+        for at in [0, 17, 39] {
+            // A text under the signature of another one, and a changed signature.
+            let mut swapped = notes.clone();
+            swapped[at] = notes[at].replacen("AAAA", "AAAB", 1);
+            assert!(!holds(&swapped), "{at}");
+            let id = Note::parse(notes[at].as_bytes()).unwrap().signatures[0].id;
+            let mut signature = Note::parse(notes[at].as_bytes()).unwrap().signatures[0].signature.clone();
+            for bit in [0, 255, 256, 511] {
+                signature[bit / 8] ^= 1 << (bit % 8);
+                let line = BASE64.encode([&id[..], &signature].concat());
+                let mut changed = notes.clone();
+                changed[at] = format!("o\n{at}\nAAAA\n\n{DASH}example.org/shop {line}\n");
+                assert!(!holds(&changed), "{at} {bit}");
+                signature[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
     }
 
     fn verifier() -> VerifierKey {

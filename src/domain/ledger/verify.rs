@@ -14,6 +14,7 @@ use super::{
     Head, checkpoint,
     event::Entry,
     history::History,
+    keys::Handover,
     line,
     merkle::Tree,
     tile::{Tile, TiledTree},
@@ -31,6 +32,9 @@ pub struct Verification {
     pub root: String,
     pub verdict: Verdict,
     pub problems: Vec<String>,
+    /// Where one signing key handed over to the next; left out where none did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub handovers: Vec<Handover>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -57,14 +61,15 @@ impl fmt::Display for Verdict {
 impl Verification {
     /// `compared`: a checkpoint from outside the folder was compared.
     #[must_use]
-    pub fn conclude(head: Head, problems: Problems, compared: bool) -> Self {
+    pub fn conclude(head: Head, problems: Problems, compared: bool, handovers: &[Handover]) -> Self {
         let verdict = match (problems.is_empty(), compared) {
             (false, _) => Verdict::Tampered,
             (true, true) => Verdict::Intact,
             (true, false) => Verdict::Undecided,
         };
         let root = checkpoint::root_text(&head.root);
-        Self { entries: head.size, root, verdict, problems: problems.into_texts() }
+        let (problems, handovers) = (problems.into_texts(), handovers.to_vec());
+        Self { entries: head.size, root, verdict, problems, handovers }
     }
 }
 

@@ -6,8 +6,8 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::{
-    Destruction, Evidence, Held, Location, Manual, OpenIntent, Part, Period, PolicyView, Refusal, Wipe, held::People,
-    lingering::Lingering, open_batch,
+    Destruction, Evidence, Held, Location, Manual, OpenIntent, Part, Period, PolicyView, Refusal, Rekeyed, Wipe,
+    held::People, lingering::Lingering, open_batch,
 };
 use crate::domain::{
     id::{BatchId, Digest, OperationId, RunId, SourceName},
@@ -67,6 +67,7 @@ impl Fold {
             refusals: Vec::new(),
             wipes: Vec::new(),
             residues: Vec::new(),
+            handovers: Vec::new(),
             open: Vec::new(),
         };
         Self {
@@ -126,6 +127,13 @@ impl Fold {
                 rule: rule.clone(),
                 limit: limit.clone(),
                 value: value.clone(),
+            }),
+            Event::LedgerRekeyed { by, previous, next } => self.evidence.handovers.push(Rekeyed {
+                seq: entry.seq,
+                time: entry.time,
+                by: by.clone(),
+                previous: previous.clone(),
+                next: next.clone(),
             }),
             Event::WipeStarted { .. } | Event::WipeFinished { .. } => self.wipe(entry),
             Event::ResidueScanned(_) | Event::ResidueClosed { .. } => self.lingering.entry(entry),

@@ -56,6 +56,8 @@ pub struct Evidence {
     /// What is left of removed rows, and until when: cases that are open at the
     /// ledger's end, or were looked at in the period.
     pub residues: Vec<Residue>,
+    /// Every handover of the signing key.
+    pub handovers: Vec<Rekeyed>,
     /// Intents without an outcome at the ledger's end, whatever their date.
     pub open: Vec<OpenIntent>,
 }
@@ -207,6 +209,17 @@ pub struct Refusal {
     pub rule: Option<RuleId>,
     pub limit: String,
     pub value: String,
+}
+
+/// One signing key of the ledger handed over to the next, both in the text form
+/// of `ledger.vkey`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rekeyed {
+    pub seq: u64,
+    pub time: DateTime<Utc>,
+    pub by: String,
+    pub previous: String,
+    pub next: String,
 }
 
 /// What was done about the traces of deleted rows.

@@ -1,7 +1,10 @@
 //! What people decided and looked at: holds, approvals, confirmations, readings.
 
 use super::{Approved, History, HistoryError, HoldOnRecord, repeated};
-use crate::domain::ledger::event::{Entry, Event, HoldPlaced};
+use crate::domain::ledger::{
+    event::{Entry, Event, HoldPlaced},
+    keys::Handover,
+};
 
 impl History {
     pub(super) fn person(&mut self, entry: &Entry) -> Result<(), HistoryError> {
@@ -27,6 +30,12 @@ impl History {
                 let approved = Approved { by: by.clone(), time: entry.time };
                 self.approvals.entry(*plan).or_default().push(approved);
                 Ok(())
+            }
+            Event::LedgerRekeyed { previous, next, .. } => {
+                let handover = Handover::parse(entry.seq, previous, next)?;
+                // An entry before `ledger.opened` was refused.
+                let origin = self.opened.as_ref().map_or("", |opened| &opened.origin);
+                Ok(self.handovers.add(origin, handover)?)
             }
             Event::RunConfirmed { confirmed, .. } => {
                 let without = || HistoryError::WithoutIntent { kind: "run.confirmed", id: confirmed.to_string() };

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::ledger::event::VERSION;
+use crate::domain::ledger::{event::VERSION, keys::KeyError};
 
 /// Why an entry cannot follow the ones before it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +19,8 @@ pub enum HistoryError {
     OpenedTwice,
     #[error("{kind} of {id} stands twice")]
     Repeated { kind: &'static str, id: String },
+    #[error("the signing key: {0}")]
+    Key(#[from] KeyError),
     #[error("the policy in it does not have the digest that it names")]
     OtherPolicy,
     #[error("{kind} of {id} has no open intent")]

@@ -168,6 +168,9 @@ fn person(kind: &str, f: &mut Fields<'_>) -> Result<Event, LineError> {
             records: f.number("records")?,
             result: f.json("result")?,
         },
+        "ledger.rekeyed" => {
+            Event::LedgerRekeyed { by: f.text("by")?, next: f.text("next")?, previous: f.text("previous")? }
+        }
         "plan.approved" => Event::PlanApproved { by: f.text("by")?, plan: f.word("plan")? },
         "run.confirmed" => Event::RunConfirmed { by: f.text("by")?, confirmed: f.text("confirmed")? },
         "read.intent" => Event::ReadIntent(ReadIntent {

@@ -130,14 +130,14 @@ fn problems_are_bounded_and_counted() {
 #[test]
 fn the_verdict_needs_a_comparison_from_outside() {
     let head = head(&lines(1));
-    let verdict = |problems: &Problems, compared| Verification::conclude(head, problems.clone(), compared).verdict;
+    let verdict = |problems: &Problems, compared| Verification::conclude(head, problems.clone(), compared, &[]).verdict;
     let mut bad = Problems::default();
     bad.add("x".into());
     assert_eq!(verdict(&Problems::default(), true), Verdict::Intact);
     assert_eq!(verdict(&Problems::default(), false), Verdict::Undecided);
     assert_eq!(verdict(&bad, true), Verdict::Tampered);
     assert_eq!(verdict(&bad, false), Verdict::Tampered);
-    let json = serde_json::to_value(Verification::conclude(head, bad, true)).unwrap();
+    let json = serde_json::to_value(Verification::conclude(head, bad, true, &[])).unwrap();
     assert_eq!(json["verdict"], "tampered");
     assert_eq!(json["entries"], 1);
     assert_eq!(json["problems"][0], "x");

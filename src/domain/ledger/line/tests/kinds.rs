@@ -107,7 +107,8 @@ fn kind_before(event: &Event) -> Option<Event> {
             by: "b".into(),
             placed: DateTime::UNIX_EPOCH,
         }),
-        Event::HoldPlaced(_) => Event::Heartbeat {},
+        Event::HoldPlaced(_) => Event::LedgerRekeyed { by: "b".into(), previous: "k".into(), next: "n".into() },
+        Event::LedgerRekeyed { .. } => Event::Heartbeat {},
         Event::Heartbeat {} => Event::ManualRecorded(manual_record()),
         Event::ManualRecorded(_) => {
             Event::Refused { what: "guard".into(), rule: Some("r".into()), limit: "1".into(), value: "2".into() }
