@@ -14,14 +14,14 @@
 //! Erasing old contents is not the business of this module: a rename leaves the
 //! replaced bytes on the medium.
 
+pub(super) mod calls;
+
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    fs::{self, File, OpenOptions, Permissions},
+    io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
-
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 
 use super::failpoint;
 
@@ -82,12 +82,9 @@ pub fn place_all(files: &[NewFile<'_>]) -> io::Result<()> {
         written.push(write_temporary(file.path, file.bytes, file.mode)?);
     }
     for group in written.chunks(FLUSHES_MAX) {
-        std::thread::scope(|scope| {
-            let flushes: Vec<_> = group.iter().map(|temporary| scope.spawn(|| temporary.flush())).collect();
-            flushes
-                .into_iter()
-                .try_for_each(|flush| flush.join().unwrap_or_else(|_| Err(io::Error::other("a flush panicked"))))
-        })?;
+        let contents: Vec<&File> = group.iter().map(|temporary| &temporary.file).collect();
+        let first = group.first().map_or(Path::new(""), |temporary| &temporary.path);
+        calls::sync_together(&contents).map_err(|error| explain("fsync beside", first, &error))?;
     }
     for (file, temporary) in files.iter().zip(written) {
         failpoint::reach("file.one-of-several");
@@ -99,7 +96,7 @@ pub fn place_all(files: &[NewFile<'_>]) -> io::Result<()> {
 /// Gives a file a second name; refuses where that is taken. A loss of power may
 /// take the name back.
 pub fn link(file: &Path, second: &Path) -> io::Result<()> {
-    fs::hard_link(file, second).map_err(|error| explain("link", second, &error))
+    calls::link(file, second).map_err(|error| explain("link", second, &error))
 }
 
 /// Creates an empty file for appending, durably. Refuses where the path exists.
@@ -115,33 +112,33 @@ pub fn open_append(path: &Path) -> io::Result<File> {
 
 /// Appends to a file opened for appending and returns when the bytes and the
 /// new length are durable.
-pub fn append_synced(file: &mut File, bytes: &[u8]) -> io::Result<()> {
-    file.write_all(bytes)?;
-    file.sync_data()
+pub fn append_synced(file: &File, bytes: &[u8]) -> io::Result<()> {
+    calls::append(file, bytes)?;
+    calls::sync_data(file)
 }
 
 /// Cuts a file to `length` bytes, durably.
 pub fn truncate_synced(file: &File, length: u64) -> io::Result<()> {
-    file.set_len(length)?;
-    file.sync_all()
+    calls::set_length(file, length)?;
+    calls::sync(file)
 }
 
 /// Makes the names in a folder durable.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir).and_then(|folder| folder.sync_all()).map_err(|error| explain("fsync", dir, &error))
+    calls::sync_folder(dir).map_err(|error| explain("fsync", dir, &error))
 }
 
 /// Removes a file and returns when its name is durably gone. A file that is not
 /// there is `NotFound`.
 pub fn remove_synced(path: &Path) -> io::Result<()> {
-    fs::remove_file(path).map_err(|error| explain("remove", path, &error))?;
+    calls::remove(path).map_err(|error| explain("remove", path, &error))?;
     sync_dir(parent(path))
 }
 
 /// Renames a file or folder within one file system, durably. A file at `to` is
 /// replaced; of folders, only an empty one is.
 pub fn rename_synced(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to).map_err(|error| explain("rename to", to, &error))?;
+    calls::rename(from, to).map_err(|error| explain("rename to", to, &error))?;
     sync_dir(parent(to))?;
     if parent(from) == parent(to) { Ok(()) } else { sync_dir(parent(from)) }
 }
@@ -149,7 +146,7 @@ pub fn rename_synced(from: &Path, to: &Path) -> io::Result<()> {
 /// Creates a folder that only its owner may enter, durably. Its parent must
 /// exist; the folder itself must not (`AlreadyExists`).
 pub fn create_dir_private(path: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(MODE_FOLDER).create(path).map_err(|error| explain("create folder", path, &error))?;
+    calls::make_folder(path, MODE_FOLDER).map_err(|error| explain("create folder", path, &error))?;
     sync_dir(parent(path))
 }
 
@@ -185,19 +182,18 @@ struct Temporary {
 
 impl Temporary {
     fn flush(&self) -> io::Result<()> {
-        self.file.sync_all().map_err(|error| explain("fsync", &self.path, &error))
+        calls::sync(&self.file).map_err(|error| explain("fsync", &self.path, &error))
     }
 
     fn rename(mut self, path: &Path) -> io::Result<()> {
-        fs::rename(&self.path, path).map_err(|error| explain("rename to", path, &error))?;
+        calls::rename(&self.path, path).map_err(|error| explain("rename to", path, &error))?;
         self.renamed = true;
         Ok(())
     }
 
     /// Not by a link and an unlink: a secret must never have two names.
     fn rename_to_new(mut self, path: &Path) -> io::Result<()> {
-        renameat_with(CWD, &self.path, CWD, path, RenameFlags::NOREPLACE)
-            .map_err(|error| explain("rename to new", path, &error.into()))?;
+        calls::rename_to_new(&self.path, path).map_err(|error| explain("rename to new", path, &error))?;
         self.renamed = true;
         Ok(())
     }
@@ -221,21 +217,12 @@ fn write_temporary(path: &Path, bytes: &[u8], mode: u32) -> io::Result<Temporary
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(explain("remove", &temporary, &error)),
     }
-    let file = create_exclusively(&temporary, mode).map_err(|error| explain("create", &temporary, &error))?;
-    let mut written = Temporary { file, path: temporary, renamed: false };
+    let file = calls::create(&temporary, mode).map_err(|error| explain("create", &temporary, &error))?;
+    let written = Temporary { file, path: temporary, renamed: false };
     // The mode given to open is narrowed by the umask; this one is not.
     let result =
-        written.file.set_permissions(Permissions::from_mode(mode)).and_then(|()| written.file.write_all(bytes));
+        written.file.set_permissions(Permissions::from_mode(mode)).and_then(|()| calls::append(&written.file, bytes));
     result.map(|()| written).map_err(|error| explain("write", path, &error))
-}
-
-fn create_exclusively(path: &Path, mode: u32) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
 }
 
 /// `.name.tmp` beside the path.
@@ -347,11 +334,11 @@ mod tests {
     fn appending_continues_and_cutting_shortens() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let mut file = create_append(&path).unwrap();
-        append_synced(&mut file, b"abc").unwrap();
-        append_synced(&mut file, b"def").unwrap();
+        let file = create_append(&path).unwrap();
+        append_synced(&file, b"abc").unwrap();
+        append_synced(&file, b"def").unwrap();
         truncate_synced(&file, 4).unwrap();
-        append_synced(&mut file, b"!").unwrap();
+        append_synced(&file, b"!").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"abcd!");
         assert_eq!(create_append(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     }

@@ -4,6 +4,8 @@ pub mod clock;
 pub mod durable;
 pub mod engine;
 pub mod failpoint;
+#[cfg(test)]
+mod file_faults;
 pub mod keyring;
 pub mod ledger;
 pub mod metrics;

@@ -8,7 +8,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File, OpenOptions, Permissions},
-    io::{self, Read, Write},
+    io::{self, Read},
     num::NonZeroU64,
     os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -16,7 +16,7 @@ use std::{
 
 use aws_lc_rs::rand;
 use rustix::{
-    fs::{Advice, CWD, FallocateFlags, OFlags, RenameFlags, fadvise, fallocate, renameat_with},
+    fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate},
     io::Errno,
 };
 use zeroize::Zeroizing;
@@ -27,12 +27,17 @@ use super::{
     secret::{SECRET_BYTES, Secret},
 };
 use crate::{
-    adapters::{durable, failpoint},
+    adapters::{
+        durable::{self, calls},
+        failpoint,
+    },
     domain::verdict::Finding,
 };
 
 const FILE_PREFIX: &str = "root.";
 const LEFTOVER_SUFFIX: &str = ".new";
+/// How a file system says that it cannot rename without replacing.
+const UNSUPPORTED: [Errno; 3] = [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP];
 /// What is longer than a page is not a root.
 const FILE_BYTES_MAX: u64 = 4096;
 
@@ -204,7 +209,7 @@ fn overwrite(path: &Path) -> Result<Overwritten, AnchorError> {
     let length = metadata.len().max(SECRET_BYTES as u64);
     let mut noise = vec![0; usize::try_from(length).map_err(|_| AnchorError::NotARoot(path.into()))?];
     rand::fill(&mut noise).map_err(|_| AnchorError::NoRandomness)?;
-    file.write_all_at(&noise, 0).and_then(|()| file.sync_all()).map_err(at(path))?;
+    calls::overwrite(&file, &noise).and_then(|()| calls::sync(&file)).map_err(at(path))?;
     if read_from_device(&file, noise.len()).map_err(at(path))? != noise {
         return Err(AnchorError::NotOverwritten(path.into()));
     }
@@ -236,26 +241,27 @@ fn remove(overwritten: Overwritten) -> Result<(), AnchorError> {
 /// bytes are overwritten by now; not every file system has holes.
 fn punch_hole(file: &File, length: u64) -> io::Result<()> {
     match fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, 0, length) {
-        Ok(()) => file.sync_all(),
+        Ok(()) => calls::sync(file),
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
 fn write_exclusively(path: &Path, root: &Secret) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = open_plainly(options.write(true).create_new(true).mode(durable::MODE_READ_ONLY), path)?;
+    let file = calls::create(path, durable::MODE_READ_ONLY)?;
     file.set_permissions(Permissions::from_mode(durable::MODE_READ_ONLY))?;
-    file.write_all(root.expose())?;
-    file.sync_all()
+    calls::append(&file, root.expose())?;
+    calls::sync(&file)
 }
 
 fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+    match calls::rename_to_new(from, to) {
         // Some network file systems cannot refuse by themselves. The caller has
         // looked, and nobody else writes here.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => fs::rename(from, to),
-        done => Ok(done?),
+        Err(error) if UNSUPPORTED.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error())) => {
+            calls::rename(from, to)
+        }
+        done => done,
     }
 }
 

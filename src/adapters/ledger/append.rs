@@ -19,6 +19,7 @@ use ed25519_dalek::SigningKey;
 
 use super::{
     folder::{Folder, partial_ids},
+    open::open_read_only,
     tiles,
 };
 use crate::{
@@ -232,7 +233,7 @@ impl<C: Clock> FileLedger<C> {
         let mut bytes = lines.join(&b'\n');
         bytes.push(b'\n');
         failpoint::reach("ledger.prepared");
-        durable::append_synced(&mut self.file, &bytes).map_err(|error| format!("append to ledger.jsonl: {error}"))?;
+        durable::append_synced(&self.file, &bytes).map_err(|error| format!("append to ledger.jsonl: {error}"))?;
         let before: Vec<_> = partial_ids(self.head.size).collect();
         failpoint::reach("ledger.appended");
         let changed = self.grow(lines, &before);
@@ -308,6 +309,10 @@ impl<C: Clock> Ledger for FileLedger<C> {
 
     fn history(&self) -> &History {
         &self.history
+    }
+
+    fn replay(&self, each: impl FnMut(&Entry)) -> Result<(), LedgerError> {
+        open_read_only(&self.folder.root, each).map(drop)
     }
 }
 
