@@ -16,7 +16,11 @@ use crate::domain::{
     explain::RecordFacts,
     hold::{Hold, Lift, Whose},
     id::{BatchId, BucketId, Digest, EventName, HoldId, RuleId, SourceName},
-    ledger::{Head, event::Event, history::History},
+    ledger::{
+        Head,
+        event::{Entry, Event},
+        history::History,
+    },
     record::Row,
     seal::SealReceipt,
     segment::{Header, Sealed, Table},
@@ -330,6 +334,9 @@ pub trait Ledger {
 
     /// What the ledger says so far.
     fn history(&self) -> &History;
+
+    /// Reads every entry again, in order, for what `history` does not remember.
+    fn replay(&self, each: impl FnMut(&Entry)) -> Result<(), LedgerError>;
 }
 
 /// Hears how far a cycle is. For people at a terminal.

@@ -62,7 +62,7 @@ pub async fn create(settings: &Settings, simulation: bool, clock: AnyClock) -> R
     let run = open::fresh_run();
     let opened =
         Event::LedgerOpened { origin: origin.clone(), simulation, version: env!("CARGO_PKG_VERSION").to_owned() };
-    let adopted = Event::policy_adopted(&settings.policy).map_err(anyhow::Error::from)?;
+    let adopted = Event::policy_adopted(&settings.policy, None).map_err(anyhow::Error::from)?;
     let context = open::context(settings, &run);
     let ledger =
         FileLedger::create(&settings.ledger_dir(), origin, signing_key, context, clock, vec![opened, adopted])?;

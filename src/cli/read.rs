@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{ledger::event::StepResult, record::Cell},
     flow::{
-        clock::doubt,
+        clock::{compare, doubt},
         locate::near,
         read::{Request, Shown, conclude, read as open_records},
     },
@@ -47,6 +47,7 @@ pub async fn read(cli: &Cli, args: &ReadArgs) -> Result<Exit, CommandError> {
     let mut writing = open::writing(cli, &settings).await?;
     let book = open::rulebook(&settings, writing.simulation);
     doubt(&book, &mut writing.custody, writing.clock.read(), &[])?;
+    compare(&book, &mut open::scans(&settings).await?, &mut writing.custody, &writing.clock).await?;
     let request = Request { subject: &args.subject, rule: rule.as_ref(), by: &args.by, reason: &args.reason };
     let reading = open_records(&book, &mut writing.custody, &request).await?;
     if reading.alike > 0 {

@@ -17,7 +17,7 @@ use crate::{
         record::{Cell, locator},
     },
     flow::{
-        clock::doubt,
+        clock::{compare, doubt},
         locate::near,
         recover::recover,
         restore::{Request, Restored, restore as put_back},
@@ -34,7 +34,8 @@ pub async fn restore(cli: &Cli, args: &RestoreArgs) -> Result<Exit, CommandError
     let book = open::rulebook(&settings, writing.simulation);
     let now = writing.clock.read();
     doubt(&book, &mut writing.custody, now, &[])?;
-    recover(&book, &mut sources, &mut writing.custody, &writing.clock).await?;
+    compare(&book, &mut sources, &mut writing.custody, &writing.clock).await?;
+    recover(&book, &mut sources, &mut writing.custody, &writing.clock).await?.whole()?;
     let request = Request {
         by,
         locator: &locator,

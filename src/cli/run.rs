@@ -9,7 +9,7 @@ use super::{
     open, output,
 };
 use crate::{
-    daemon::{Attendant, paused, stop_on_signal},
+    daemon::{Attendant, is_running, paused, published, stop_on_signal},
     domain::{guard::Guard, plan::Plan},
     flow::run::{Instructions, Refusal, Report, run as run_cycle},
     ports::Failure,
@@ -24,12 +24,18 @@ pub async fn run(cli: &Cli, args: &RunArgs) -> Result<Exit, CommandError> {
     if settings.pause_file().exists() {
         return Err(CommandError::new(Exit::Refused, paused(&settings.pause_file())));
     }
+    not_beside_a_daemon(&settings, reviewed.as_ref())?;
     let stop = stop_on_signal()?;
     let mut writing = open::writing(cli, &settings).await?;
     let mut sources = open::sources(&settings).await?;
     let book = open::rulebook(&settings, writing.simulation);
-    let instructions =
-        Instructions { rule: rule.as_ref(), reviewed: reviewed.as_ref(), accepted: &accepted, by: args.by.as_deref() };
+    let instructions = Instructions {
+        rule: rule.as_ref(),
+        reviewed: reviewed.as_ref(),
+        accepted: &accepted,
+        by: args.by.as_deref(),
+        proposed: settings.proposed.as_ref().map(|file| file.digest),
+    };
     let mut progress = Attendant::new(&settings, writing.clock, stop, Arc::default()).asking(open::probes(&settings)?);
     let result =
         run_cycle(&book, &mut sources, &mut writing.custody, &writing.clock, &instructions, &mut progress).await;
@@ -45,6 +51,25 @@ pub async fn run(cli: &Cli, args: &RunArgs) -> Result<Exit, CommandError> {
         Format::Text => output::data(&text(&report))?,
     }
     Ok(exit(&report))
+}
+
+/// While a daemon lives its cycles are its own, also between two of them. What a
+/// person has reviewed it cannot know of, and that is carried out beside it.
+fn not_beside_a_daemon(settings: &Settings, reviewed: Option<&Plan>) -> Result<(), CommandError> {
+    if reviewed.is_some() || !is_running(settings) {
+        return Ok(());
+    }
+    let next = published(settings).and_then(|daemon| daemon.next).map_or_else(
+        || "`retentiond status` says what it does".to_owned(),
+        |next| format!("its next one starts {}", open::local(next, settings)),
+    );
+    Err(CommandError::new(
+        Exit::Locked,
+        format!(
+            "a daemon runs the cycles here, and {next}; hint: wait for it; or stop it for a cycle by hand (`systemctl \
+             stop retentiond`); a plan that was reviewed runs beside it: `run --plan FILE --by NAME`"
+        ),
+    ))
 }
 
 /// A rules file that nobody has adopted: the cycle went by the policy in force, and

@@ -1,5 +1,6 @@
 //! `status`: what was done last, what is open, what comes next. Read-only.
 
+mod old_copy;
 mod residue;
 
 use chrono::{DateTime, Utc};
@@ -25,6 +26,7 @@ use crate::{
     settings::Settings,
 };
 
+use old_copy::Found;
 use residue::OpenResidue;
 
 #[derive(Debug, Serialize)]
@@ -41,6 +43,8 @@ struct Status {
     next_cycle: Option<DateTime<Utc>>,
     last_run: Option<LastRun>,
     open: OpenIntents,
+    /// What the vault lacks by the ledger; `None`: nothing.
+    old_copy: Option<Found>,
     holds: HoldState,
     /// What left a source and is not proven gone from its files.
     residue: Vec<OpenResidue>,
@@ -119,6 +123,7 @@ pub async fn status(cli: &Cli, args: &FormatArgs) -> Result<Exit, CommandError> 
     let history = reading.history();
     let book = open::rulebook(&settings, reading.simulation());
     let buckets = reading.buckets().await?;
+    let old_copy = old_copy::find(&settings, &mut reading).await?;
     let covered = held::covered(&settings, &mut reading, &book, &buckets, now).await?;
     let status = Status {
         now: open::local(now, &settings),
@@ -135,6 +140,7 @@ pub async fn status(cli: &Cli, args: &FormatArgs) -> Result<Exit, CommandError> 
             destructions: history.open_destructions.len(),
             wipes: history.open_wipes.len(),
         },
+        old_copy,
         holds: holds(&book, &history, now),
         residue: history.residues.cases.iter().map(OpenResidue::of).collect(),
         vault: rules(&book, &covered, &buckets, now),
@@ -149,7 +155,7 @@ pub async fn status(cli: &Cli, args: &FormatArgs) -> Result<Exit, CommandError> 
         Format::Json => output::json(&status)?,
         Format::Text => output::data(&text(&status, &settings))?,
     }
-    Ok(Exit::Done)
+    Ok(if status.old_copy.is_some() { Exit::StateUnknown } else { Exit::Done })
 }
 
 /// By the schedule and what the last daemon kept of it.
@@ -262,6 +268,7 @@ fn text(status: &Status, settings: &Settings) -> String {
             open.separations, open.restorations, open.destructions, open.wipes
         )
     });
+    lines.extend(status.old_copy.iter().flat_map(Found::lines));
     if status.holds.in_force > 0 {
         let (holds, due) = (output::plural(status.holds.in_force as u64, "hold"), status.holds.review_due);
         let due = if due > 0 { format!("; {due} to be reviewed: `retentiond hold list`") } else { String::new() };

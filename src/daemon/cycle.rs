@@ -126,7 +126,8 @@ async fn cycle(job: &Job) -> Result<Report, CommandError> {
     let mut attendant = Attendant::new(settings, job.clock, job.stop.clone(), Arc::clone(&job.watched))
         .within(job.planner.clone())
         .asking(open::probes(settings)?);
-    let instructions = Instructions::default();
+    let proposed = settings.proposed.as_ref().map(|file| file.digest);
+    let instructions = Instructions { proposed, ..Instructions::default() };
     let result = run(&book, &mut sources, &mut writing.custody, &writing.clock, &instructions, &mut attendant).await;
     let closed = writing.close().await;
     let report = result?;

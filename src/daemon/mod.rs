@@ -1,7 +1,7 @@
 //! The daemon: cycles on the schedule, until it is told to stop.
 //!
 //! It holds its own lock all the time, and the runner's lock only while a cycle
-//! is at work, so that `restore`, `hold` and `run` work beside it. A state that
+//! is at work, so that `restore`, `hold` and `run --plan` work beside it. A state that
 //! nobody knows ends it with 70: the service manager starts it again, and what a
 //! start checks and a cycle recovers is the same as ever.
 
@@ -27,7 +27,7 @@ use crate::{
 use coordinator::Coordinator;
 
 pub use attend::{Attendant, paused, stop_on_signal};
-pub use state::{Owed, Published, memory, published};
+pub use state::{Owed, Published, is_running, memory, published};
 
 /// Checks everything, says READY, and runs until the end.
 pub async fn serve(cli: &Cli) -> Result<Exit, CommandError> {

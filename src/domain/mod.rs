@@ -24,6 +24,7 @@ pub mod id;
 pub mod index;
 pub mod ledger;
 pub mod locator;
+pub mod old_copy;
 pub mod pace;
 pub mod period;
 pub mod plan;

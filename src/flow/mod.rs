@@ -15,6 +15,7 @@ pub mod hold;
 pub mod impact;
 pub mod locate;
 mod message;
+pub mod old_copy;
 pub mod part;
 pub mod plan;
 pub mod read;

@@ -4,14 +4,14 @@
 //! through the same functions as the normal path. What cannot be settled is kept
 //! on both sides and stops everything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 
 use super::{
     custody::Custody,
     destroy::{Seen, abandon, carry_out, untouched},
-    hold, restore,
+    hold, old_copy, restore,
     rulebook::Rulebook,
     seal::{self, Opened},
     sources::Sources,
@@ -21,7 +21,7 @@ use crate::{
         deployment::Dataset,
         destroy::{BucketFacts, Order},
         hold::{Clearance, Holds},
-        id::{BucketId, RuleId},
+        id::{BucketId, RuleId, SourceName},
         ledger::event::{DestroyIntent, Event, SeparateIntent, SeparateResult},
         record::Row,
         seal::SealReceipt,
@@ -30,15 +30,58 @@ use crate::{
     ports::{Clock, Failure, Keyring, Ledger, Presence, Restoration, Source, Vault},
 };
 
-/// What recovery settled.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What is said of a step that nobody can look into any more.
+pub(super) const OLD_COPY: &str = "interrupted, and the vault is an acknowledged older copy without a trace of it: it is \
+                                   not known whether the source has its rows";
+
+/// What recovery settled, and what it could not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovered {
     pub separations: u64,
     pub restorations: u64,
     pub destructions: u64,
+    pub unsettled: Vec<Unsettled>,
 }
 
-/// Settles every open intent, oldest first within each kind. Restorations come
+/// A step that was interrupted at a source which cannot be reached. Its intent
+/// stays open, and nothing of its rules may move or be destroyed meanwhile: their
+/// records may be in the source, in the vault, or in both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsettled {
+    pub rules: BTreeSet<RuleId>,
+    pub reason: String,
+}
+
+impl Recovered {
+    /// For whoever needs everything to be settled.
+    pub fn whole(self) -> Result<Self, Failure> {
+        match self.unsettled.into_iter().next() {
+            Some(unsettled) => Err(Failure::Unreachable(unsettled.reason)),
+            None => Ok(Self { unsettled: Vec::new(), ..self }),
+        }
+    }
+
+    /// Leaves a step to a later recovery, if it is its source that is down; that
+    /// nothing was changed by the attempt is what settling promises.
+    fn leave<S>(
+        &mut self,
+        sources: &mut Sources<S>,
+        source: &SourceName,
+        rules: BTreeSet<RuleId>,
+        failure: Failure,
+    ) -> Result<(), Failure> {
+        match failure {
+            Failure::Unreachable(reason) if sources.get(source).is_err() => {
+                self.unsettled.push(Unsettled { rules, reason });
+                Ok(())
+            }
+            failure => Err(failure),
+        }
+    }
+}
+
+/// Settles every open intent, oldest first within each kind; one at a source that
+/// cannot be reached stays open and keeps its rules out. Restorations come
 /// before destructions, so that what was promised back is not destroyed.
 pub async fn recover<S: Source, V: Vault, K: Keyring, L: Ledger>(
     book: &Rulebook<'_>,
@@ -47,24 +90,42 @@ pub async fn recover<S: Source, V: Vault, K: Keyring, L: Ledger>(
     clock: &impl Clock,
 ) -> Result<Recovered, Failure> {
     past_every_ended_epoch(custody)?;
+    // What an older copy lacks must not be taken for what an interrupted step left.
+    old_copy::refuse(custody).await?;
     hold::in_force(custody)?;
     hold::close_interrupted(custody)?;
     let mut recovered = Recovered::default();
     for open in custody.ledger.history().open_separations.clone() {
-        settle_separation(book, sources, custody, &open.intent).await?;
-        recovered.separations += 1;
+        match settle_separation(book, sources, custody, &open.intent).await {
+            Ok(()) => recovered.separations += 1,
+            Err(failure) => {
+                let rules = BTreeSet::from([open.intent.rule.clone()]);
+                recovered.leave(sources, &open.intent.source, rules, failure)?;
+            }
+        }
     }
     for open in custody.ledger.history().open_restores.clone() {
-        restore::settle(book, sources, custody, &open.intent).await?;
-        recovered.restorations += 1;
+        match restore::settle(book, sources, custody, &open.intent).await {
+            Ok(_) => recovered.restorations += 1,
+            Err(failure) => {
+                let rules = open.intent.records.keys().cloned().collect();
+                recovered.leave(sources, &open.intent.source, rules, failure)?;
+            }
+        }
     }
     for destruction in custody.ledger.history().open_destructions.clone() {
+        if recovered.unsettled.iter().any(|left| left.rules.contains(&destruction.open.intent.rule)) {
+            continue;
+        }
         let seen = Seen {
             key_destroyed: destruction.key_destroyed.is_some(),
             ciphertext_deleted: destruction.ciphertext_deleted.is_some(),
         };
         settle_destruction(book, custody, clock, &destruction.open.intent, seen).await?;
         recovered.destructions += 1;
+    }
+    if recovered.unsettled.is_empty() {
+        old_copy::clear(custody).await?;
     }
     compare(custody).await?;
     Ok(recovered)
@@ -84,33 +145,15 @@ fn past_every_ended_epoch<V, K: Keyring, L: Ledger>(custody: &Custody<V, K, L>) 
     }
 }
 
-/// With every intent settled, ledger, vault and keyring must agree. They do not
+/// With every intent settled, ledger, vault and keyring must agree; with one left
+/// open the counts say nothing yet, and the rest is compared. They do not agree
 /// when an old copy of one of them was put back.
 async fn compare<V: Vault, K: Keyring, L: Ledger>(custody: &mut Custody<V, K, L>) -> Result<(), Failure> {
-    let mut in_vault: BTreeMap<RuleId, u64> = BTreeMap::new();
+    old_copy::refuse(custody).await?;
     let buckets = custody.vault.buckets().await?;
-    for facts in &buckets {
-        *in_vault.entry(facts.bucket.policy_rule()).or_default() += facts.records;
-    }
-    let expected = &custody.ledger.history().in_vault;
-    let count = |counts: &BTreeMap<RuleId, u64>, rule: &RuleId| counts.get(rule).copied().unwrap_or(0);
-    let rules: BTreeSet<&RuleId> = in_vault.keys().chain(expected.keys()).collect();
-    let differing = rules.into_iter().find(|rule| count(&in_vault, rule) != count(expected, rule));
-    if let Some(rule) = differing {
-        return Err(Failure::StateUnknown(format!(
-            "the vault holds {} records of rule {rule}, and by the ledger it must hold {}; hint: an old copy of the \
-             vault or of the ledger was put back; put the newest of both back",
-            count(&in_vault, rule),
-            count(expected, rule)
-        )));
-    }
     match buckets.iter().find(|facts| !custody.keyring.holds(&facts.bucket)) {
         None => Ok(()),
-        Some(facts) => Err(Failure::StateUnknown(format!(
-            "there is no key for bucket {}, which was not destroyed; hint: an old copy of the keystore was put back; \
-             put the newest one back",
-            facts.bucket
-        ))),
+        Some(facts) => Err(Failure::StateUnknown(old_copy::no_key(&facts.bucket))),
     }
 }
 
@@ -122,7 +165,9 @@ async fn settle_separation<S: Source, V: Vault, K: Keyring, L: Ledger>(
 ) -> Result<(), Failure> {
     let batch = &intent.batch;
     let stored: Vec<Sealed> = custody.vault.batch(batch).await?.into_iter().map(|(_, segment)| segment).collect();
-    let (result, reason) = if stored.is_empty() {
+    let (result, reason) = if stored.is_empty() && custody.ledger.history().acknowledged.is_some() {
+        (SeparateResult::RolledBack, OLD_COPY)
+    } else if stored.is_empty() {
         // The source commits only after the vault has: so it did not.
         (SeparateResult::RolledBack, "interrupted before the vault stored it")
     } else {

@@ -19,7 +19,8 @@ use super::{
     hold::{self, Covered},
     message,
     plan::{self, FailedDataset},
-    recover, residue,
+    recover::{self, Unsettled},
+    residue,
     rulebook::Rulebook,
     separate::{self, Moved},
     sources::Sources,
@@ -30,7 +31,7 @@ use crate::{
         deployment::Dataset,
         destroy::BucketFacts,
         guard::Guard,
-        id::RuleId,
+        id::{Digest, RuleId},
         ledger::event::Event,
         plan::{Plan, Separation},
         verdict::{Finding, Verdict},
@@ -52,6 +53,8 @@ pub struct Instructions<'a> {
     pub accepted: &'a [Guard],
     /// Who reviewed it.
     pub by: Option<&'a str>,
+    /// A rules file that nobody has adopted.
+    pub proposed: Option<Digest>,
 }
 
 /// One cycle at `now`.
@@ -69,8 +72,9 @@ pub async fn run<S: Source, V: Vault, K: Keyring, L: Ledger>(
     let instructions = &Instructions { accepted, ..*instructions };
     doubt(book, custody, now, accepted)?;
     compare(book, sources, custody, clock).await?;
-    refuse::before_effect(book, now)?;
-    recover::recover(book, sources, custody, clock).await?;
+    refuse::unadopted(book, custody, instructions.proposed)?;
+    refuse::before_effect(book, custody, now)?;
+    let recovered = recover::recover(book, sources, custody, clock).await?;
     let at = instructions.reviewed.map_or(now, |plan| plan.now.to_utc());
     let buckets = custody.vault.buckets().await?;
     let rule = instructions.reviewed.map_or(instructions.rule, |plan| plan.rule.as_ref());
@@ -82,6 +86,7 @@ pub async fn run<S: Source, V: Vault, K: Keyring, L: Ledger>(
     for failed in planned.failed {
         cycle.fail(failed);
     }
+    recovered.unsettled.into_iter().for_each(|unsettled| cycle.leave_out(unsettled));
     cycle.separate(sources, custody, clock, progress).await?;
     // Once their keys are gone, nobody can search for what they were.
     let sampled = residue::sample(book, custody).await?;
@@ -101,6 +106,8 @@ struct Cycle<'a> {
     report: Report,
     /// Destructions that wait for the officer; nothing else of their rules does.
     waiting: Vec<Refusal>,
+    /// Rules of which it is not known where the records of an interrupted step are.
+    unsettled: BTreeSet<RuleId>,
     touched: Touched,
     finding: Finding,
 }
@@ -125,8 +132,8 @@ impl<'a> Cycle<'a> {
             report.refused.extend(refuse::guards(book, custody, &plan, rule, instructions.accepted)?);
         }
         let waiting = refuse::unapproved(book, custody, &plan, instructions)?;
-        let (at, finding) = (plan.now.to_utc(), Finding::pass());
-        Ok(Self { book, plan, buckets, at, report, waiting, touched, finding })
+        let (at, finding, unsettled) = (plan.now.to_utc(), Finding::pass(), BTreeSet::new());
+        Ok(Self { book, plan, buckets, at, report, waiting, unsettled, touched, finding })
     }
 
     fn refused(&self, rule: &RuleId) -> bool {
@@ -136,6 +143,17 @@ impl<'a> Cycle<'a> {
     /// A dataset that could not even be counted.
     fn fail(&mut self, failed: FailedDataset) {
         self.report.fail(failed, Moved::default());
+    }
+
+    /// Rules with a step that recovery could not settle: nothing of them moves and
+    /// nothing is destroyed.
+    fn leave_out(&mut self, unsettled: Unsettled) {
+        for rule in unsettled.rules {
+            let reason = format!("{}; what was interrupted there is settled once it can be reached", unsettled.reason);
+            let failure = Failure::Unreachable(reason);
+            self.fail(FailedDataset { rule: rule.clone(), dataset: None, failure });
+            self.unsettled.insert(rule);
+        }
     }
 
     /// Separates the datasets of the plan in the order in which they may move.
@@ -226,7 +244,8 @@ impl<'a> Cycle<'a> {
         let planned: Vec<_> = self.plan.destructions().cloned().collect();
         for item in planned {
             let waits = self.waiting.iter().any(|refusal| refusal.rule.as_ref() == Some(&item.rule));
-            if waits || self.refused(&item.rule) || self.stops(progress).await {
+            let out = waits || self.refused(&item.rule) || self.unsettled.contains(&item.rule);
+            if out || self.stops(progress).await {
                 continue;
             }
             if item.held > 0 {

@@ -15,9 +15,31 @@ fn a_second_daemon_ends_with_75_and_commands_work_beside_the_first() {
     world.at(LATER, &["daemon"]).ends_with(75).says(&["another daemon is at work here"]);
     eventually("the count", || (!daemon.status()["daemon"]["owed"].is_null()).then_some(()));
     // Later than the daemon's clock: a ledger does not go back.
-    world.at("2026-11-29T05:00:00+09:00", &["run"]).ends_with(0);
+    let now = "2026-11-29T05:00:00+09:00";
+    let before = world.rows();
+    for command in [&["run"][..], &["run", "--rule", "visit-log"]] {
+        world.at(now, command).ends_with(75).says(&["a daemon runs the cycles here", "its next one starts", "--plan"]);
+    }
+    assert_eq!(world.rows(), before, "it has begun nothing");
+    for command in [
+        &["status"][..],
+        &["plan", "--out", "plan.json"],
+        &["restore", "--subject", "1", "--by", "desk", "--reason", "asked"],
+        &["read", "--subject", "2", "--by", "desk", "--reason", "asked"],
+        &["hold", "add", "--subject", "3", "--by", "counsel", "--reason", "a case", "--review", "2027-05-20"],
+        &["hold", "list"],
+        &["ledger", "verify"],
+    ] {
+        let code = world.at(now, command).code;
+        // What is asked for may be due, gone or nobody's; never is it another runner's.
+        assert!(code.is_some_and(|code| code != 75 && code != 70), "{command:?} ends with {code:?}");
+    }
+    world.at(now, &["plan", "--out", "plan.json"]).ends_with(0);
+    world.at(now, &["approve", "--plan", "plan.json", "--by", "K. Officer"]).ends_with(0);
+    world.at(now, &["run", "--plan", "plan.json", "--by", "officer"]).ends_with(0);
     daemon.signal("TERM");
     assert_eq!(daemon.ends().code(), Some(0));
+    world.at(now, &["run"]).ends_with(0);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     faults::Fault,
-    scenario::{Scenario, VISITS_ONLY, WHOLE_LIFE, live},
+    scenario::{FULL_LIFE, Scenario, VISITS_ONLY, WHOLE_LIFE, live},
     truth::Place,
 };
 
@@ -48,6 +48,17 @@ fn any_single_fault_anywhere_loses_nothing_destroys_nothing_early_and_is_recover
     assert!(faults.len() > 400, "{}", faults.len());
     for fault in faults {
         assert_same_end(&WHOLE_LIFE, &expected, &[fault]);
+    }
+}
+
+#[test]
+fn nor_does_any_single_fault_where_people_hold_approve_read_and_put_old_copies_back() {
+    let (world, _) = live(&FULL_LIFE, &[]);
+    let expected = world.disk.places();
+    let faults = faults_of(&FULL_LIFE);
+    assert!(faults.len() > 1_000, "{}", faults.len());
+    for fault in faults {
+        assert_same_end(&FULL_LIFE, &expected, &[fault]);
     }
 }
 

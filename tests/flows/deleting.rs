@@ -5,8 +5,9 @@
 use std::{fs, path::Path};
 
 /// Calls of ports that delete.
-const DELETING: [&str; 7] = [
+const DELETING: [&str; 8] = [
     "source.take(",
+    ".finish_removal(",
     "source.take_on(",
     "keyring.destroy(",
     "vault.drop_batch(",
@@ -16,7 +17,7 @@ const DELETING: [&str; 7] = [
 ];
 
 /// File, call, why no hold is broken, and the text next to it by which that is so.
-const PATHS: [(&str, &str, &str, &str); 10] = [
+const PATHS: [(&str, &str, &str, &str); 12] = [
     (
         "transaction.rs",
         "source.take(",
@@ -32,6 +33,12 @@ const PATHS: [(&str, &str, &str, &str); 10] = [
     ("transaction.rs", "vault.drop_batch(", "the source has undone the deletion and has the rows", "roll_back(source"),
     ("recover.rs", "vault.drop_batch(", "the rows were found in the source, the same", "Presence::Same => {"),
     (
+        "recover.rs",
+        ".finish_removal(",
+        "half of the batch is deleted, the vault's copy of all of it was compared, and holds cover it there",
+        "SealReceipt::compare(intent.batch",
+    ),
+    (
         "destroy.rs",
         "keyring.destroy(",
         "the register is read once more just before",
@@ -40,6 +47,12 @@ const PATHS: [(&str, &str, &str, &str); 10] = [
     ("destroy.rs", "vault.erase(", "the keys are gone by an order that needed a clearance", "(&holds, &clearance)"),
     ("hold.rs", "vault.replace(", "what leaves a segment is put into another in the same transaction", "chain([held])"),
     ("restore.rs", "vault.replace(", "the source has taken the records back", "put_back("),
+    (
+        "old_copy.rs",
+        "vault.replace(",
+        "it came back with an older copy, and no key opens what is removed: nothing is left to hold",
+        "opens_with_any_key(",
+    ),
     ("wipe.rs", "source.wipe(", "it erases what rows left behind that the vault has", "Touched"),
     // The order of a resumed destruction is issued anew, with holds.
     (

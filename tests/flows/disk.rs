@@ -22,6 +22,8 @@ pub struct Disk {
     pub ledger: RefCell<LedgerState>,
     pub faults: RefCell<Faults>,
     pub truth: RefCell<Truth>,
+    /// A copy of the vault that lies on a shelf.
+    pub shelf: RefCell<Option<VaultState>>,
     /// Values that sources were searched for.
     pub searched: RefCell<Vec<Vec<u8>>>,
 }

@@ -64,6 +64,8 @@ pub struct Faults {
     pub trace: Vec<Call>,
     /// The process has ended.
     pub dead: bool,
+    /// What is only computed counts as a call, too.
+    pub computing: bool,
     meanwhile: Vec<(&'static str, usize, Meanwhile)>,
     named: Vec<(&'static str, usize, Fault)>,
 }
@@ -128,6 +130,12 @@ impl Disk {
         apply: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         self.call(Call { name, writes: true }, error, apply)
+    }
+
+    /// A call that only computes.
+    pub fn compute<E>(&self, name: &'static str, error: impl Fn(Trouble) -> E) -> Result<(), E> {
+        let counts = self.faults.borrow().computing;
+        if counts { self.read(name, error, || Ok(())) } else { Ok(()) }
     }
 
     /// A call that only looks.

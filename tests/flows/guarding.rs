@@ -160,6 +160,21 @@ fn a_clock_that_jumped_is_refused_and_leaves_the_ledger_usable() {
 }
 
 #[test]
+fn a_clock_of_2038_or_of_1970_destroys_nothing_restores_nothing_and_leaves_the_ledger_usable() {
+    let world = reviewed();
+    let (now, before) = (world.disk.now.get(), world.disk.places());
+    for wrong in ["2038-01-19T03:14:08Z", "1970-01-01T00:00:00Z"] {
+        world.disk.now.set(super::world::at(wrong));
+        refused(world.cycle());
+        assert!(matches!(world.restore(&super::restoring::subject("person-2")), Err(Failure::Refused(_))));
+        assert_eq!(world.disk.places(), before, "{wrong}");
+    }
+    world.disk.now.set(now);
+    world.cycle().unwrap();
+    assert!(world.events().iter().all(|event| !matches!(event, Event::DestroyIntent(_))), "nothing has cooled off yet");
+}
+
+#[test]
 fn a_jump_of_exactly_the_limit_passes() {
     let mut world = reviewed();
     world.deployment.guards.clock_jump_max = TimeSpan(chrono::TimeDelta::days(5));
@@ -202,6 +217,23 @@ fn a_server_that_tells_another_time_than_the_host_refuses_everything_either_way(
         world.cycle().unwrap();
         assert_ne!(world.disk.places(), before, "within the limit it runs");
     }
+}
+
+#[test]
+fn nothing_is_restored_either_while_a_server_tells_another_time() {
+    let world = reviewed();
+    world.cycle().unwrap();
+    for ahead in [TimeDelta::days(2), -TimeDelta::days(2)] {
+        world.edit("log", |database| database.ahead = Some(ahead));
+        let before = world.disk.places();
+        match world.restore(&super::restoring::subject("person-2")) {
+            Err(Failure::Refused(reason)) => assert!(reason.contains("clock_skew_max"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(world.disk.places(), before);
+    }
+    world.edit("log", |database| database.ahead = None);
+    world.restore(&super::restoring::subject("person-2")).unwrap();
 }
 
 #[test]

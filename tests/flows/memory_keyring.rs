@@ -87,6 +87,24 @@ impl KeyState {
         }
     }
 
+    /// Any key that there is.
+    pub fn opens(&self, header: &[u8], sealed: &[u8]) -> bool {
+        let opens = |bucket: &BucketId| {
+            let key = self.key(bucket).expect("it is listed");
+            sealed.len() >= PREFIX && commitment(&key, header, &sealed[..SALT]) == sealed[SALT..PREFIX]
+        };
+        self.keys.keys().any(opens)
+    }
+
+    /// What an older keystore does not have.
+    pub fn lose(&mut self, bucket: &BucketId) -> u64 {
+        self.keys.remove(bucket).expect("the bucket has a key")
+    }
+
+    pub fn find_again(&mut self, bucket: &BucketId, key: u64) {
+        self.keys.insert(bucket.clone(), key);
+    }
+
     pub fn unseal(&self, bucket: &BucketId, header: &[u8], sealed: &[u8]) -> Result<Vec<u8>, KeyringError> {
         let key = self.key(bucket).ok_or_else(|| KeyringError::NoKey { bucket: bucket.to_string() })?;
         let refuse = |reason: &str| KeyringError::DoesNotOpen { bucket: bucket.to_string(), reason: reason.to_owned() };
@@ -141,6 +159,11 @@ impl Keyring for MemoryKeyring {
     }
 
     fn seal(&self, bucket: &BucketId, header: &[u8], body: &[u8]) -> Result<Vec<u8>, KeyringError> {
+        let failed = |trouble| match trouble {
+            Trouble::Dead => past_return(trouble),
+            _ => KeyringError::NotSealed { bucket: bucket.to_string(), reason: trouble.to_string() },
+        };
+        self.0.compute("keyring.seal", failed)?;
         let mut state = self.0.keys.borrow_mut();
         let key = state.key(bucket).ok_or_else(|| KeyringError::NoKey { bucket: bucket.to_string() })?;
         state.seals += 1;
@@ -154,10 +177,14 @@ impl Keyring for MemoryKeyring {
     }
 
     fn unseal(&self, bucket: &BucketId, header: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+        let failed =
+            |trouble: Trouble| KeyringError::DoesNotOpen { bucket: bucket.to_string(), reason: trouble.to_string() };
+        self.0.compute("keyring.unseal", failed)?;
         self.0.keys.borrow().unseal(bucket, header, sealed).map(Zeroizing::new)
     }
 
     fn digest(&self, bucket: &BucketId, purpose: &str, bytes: &[u8]) -> Result<[u8; 32], KeyringError> {
+        self.0.compute("keyring.digest", past_return)?;
         let key = self.0.keys.borrow().key(bucket).ok_or_else(|| KeyringError::NoKey { bucket: bucket.to_string() })?;
         Ok(Sha256::new()
             .chain_update(key)
@@ -169,12 +196,7 @@ impl Keyring for MemoryKeyring {
     }
 
     fn opens_with_any_key(&self, header: &[u8], sealed: &[u8]) -> bool {
-        let state = self.0.keys.borrow();
-        let opens = |bucket: &BucketId| {
-            let key = state.key(bucket).expect("it is listed");
-            sealed.len() >= PREFIX && commitment(&key, header, &sealed[..SALT]) == sealed[SALT..PREFIX]
-        };
-        state.keys.keys().any(opens)
+        self.0.keys.borrow().opens(header, sealed)
     }
 
     fn buckets(&self) -> Vec<BucketId> {
@@ -227,6 +249,7 @@ impl Keyring for MemoryKeyring {
     }
 
     fn whose(&self, whose: &Whose) -> Result<Digest, KeyringError> {
+        self.0.compute("keyring.whose", past_return)?;
         let (Whose::Subject(text) | Whose::Key(text)) = whose;
         Ok(Digest::of(&[b"register".as_slice(), text.as_bytes()].concat()))
     }

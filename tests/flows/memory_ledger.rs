@@ -62,7 +62,8 @@ impl MemoryLedger {
         let disk = self.disk.clone();
         let failed = |trouble: super::faults::Trouble| LedgerError::Write { reason: trouble.to_string() };
         let (run, policy) = (self.run.clone(), self.policy);
-        let appended = disk.note("ledger.append", failed, || {
+        let name = if in_doubt { "ledger.append_in_doubt" } else { "ledger.append" };
+        let appended = disk.note(name, failed, || {
             let mut state = disk.ledger.borrow_mut();
             for event in events {
                 let last = state.history.last_time.unwrap_or_default();
@@ -115,5 +116,13 @@ impl Ledger for MemoryLedger {
 
     fn history(&self) -> &History {
         &self.history
+    }
+
+    fn replay(&self, each: impl FnMut(&Entry)) -> Result<(), LedgerError> {
+        let failed = |trouble: super::faults::Trouble| LedgerError::StateUnknown { reason: trouble.to_string() };
+        self.disk.read("ledger.replay", failed, || {
+            self.disk.ledger.borrow().entries.iter().for_each(each);
+            Ok(())
+        })
     }
 }

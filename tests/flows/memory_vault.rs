@@ -15,7 +15,7 @@ use retentiond::{
 
 use super::{disk::SharedDisk, faults::Trouble};
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct VaultState {
     pub segments: BTreeMap<i64, (Sealed, DateTime<Utc>)>,
     /// Numbers are never used twice.

@@ -1,6 +1,8 @@
 //! What an interrupted process left open.
 
-use retentiond::ports::Failure;
+use std::collections::BTreeSet;
+
+use retentiond::{flow::run::Report, ports::Failure};
 
 use super::{faults::Fault, tables::text, truth::Place, world::World};
 
@@ -83,14 +85,52 @@ fn a_restoration_whose_rows_changed_since_the_crash_keeps_both_copies() {
     world.disk.check_settled();
 }
 
+/// Names of the rules that failed because a database cannot be reached.
+fn unreachable_rules(report: &Report) -> Vec<&str> {
+    let down = report.failed.iter().filter(|failed| failed.unreachable).map(|failed| failed.rule.as_str());
+    down.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 #[test]
-fn an_open_intent_at_a_source_that_is_down_waits_for_it() {
-    let mut world = interrupted_at("source.commit", Fault::CrashBefore);
-    world.down = vec!["shop".into()];
-    assert!(matches!(world.reviewed_cycle(), Err(Failure::Unreachable(_))));
-    assert_eq!(world.all_at(Place::Both).len(), 4);
-    world.down.clear();
+fn an_open_intent_at_a_source_that_is_down_stops_its_rules_and_no_others() {
+    for fault in [Fault::CrashBefore, Fault::CrashAfter] {
+        let mut world = interrupted_at("source.commit", fault);
+        let both = world.all_at(Place::Both);
+        world.down = vec!["shop".into()];
+        let report = world.reviewed_cycle().unwrap();
+        assert_eq!(unreachable_rules(&report), ["contract", "member"]);
+        assert!(report.failed.iter().any(|failed| failed.reason.contains("is settled once it can be reached")));
+        assert_eq!(report.separated.iter().map(|item| item.dataset.as_str()).collect::<Vec<_>>(), ["visits"]);
+        assert_eq!(world.disk.ledger.borrow().history.open_separations.len(), 2);
+
+        // Days later the orders in the vault are due, and nobody knows whether the source has them too.
+        world.advance(3);
+        let report = world.cycle().unwrap();
+        assert_eq!(report.destroyed.iter().map(|item| item.rule.as_str()).collect::<Vec<_>>(), ["visit"]);
+        assert_eq!(world.all_at(Place::Both), both);
+        assert!(matches!(world.restore(&super::restoring::subject("person-2")), Err(Failure::Unreachable(_))));
+
+        world.down.clear();
+        world.cycle().unwrap();
+        assert!(world.disk.ledger.borrow().history.open_separations.is_empty());
+        world.disk.check_settled();
+    }
+}
+
+#[test]
+fn an_open_restoration_at_a_source_that_is_down_keeps_its_records_from_being_destroyed() {
+    let mut world = World::new();
     world.reviewed_cycle().unwrap();
+    world.fail("source.put_back", 0, Fault::CrashAfter);
+    assert!(world.restore(&super::restoring::subject("person-2")).is_err());
+    world.down = vec!["shop".into()];
+    world.advance(7);
+    let report = world.cycle().unwrap();
+    assert_eq!(report.destroyed.iter().map(|item| item.rule.as_str()).collect::<Vec<_>>(), ["visit"]);
+    assert_eq!(unreachable_rules(&report), ["contract", "member"]);
+    world.down.clear();
+    world.cycle().unwrap();
+    assert_eq!(world.place("members/person-2"), Place::Source, "it was back all the time");
     world.disk.check_settled();
 }
 

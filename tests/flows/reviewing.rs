@@ -2,6 +2,7 @@
 
 use retentiond::{
     domain::{
+        id::Digest,
         ledger::event::Event,
         plan::{Item, Plan},
         verdict::Verdict,
@@ -102,6 +103,38 @@ fn nothing_is_done_before_the_policy_takes_effect() {
     let reason = refused(world.reviewed_cycle());
     assert!(reason.contains("takes effect on 2026-12-01"), "{reason}");
     assert_untouched(&world);
+    refused(world.cycle());
+    refused(world.reviewed_cycle());
+    assert_eq!(refusals(&world, "effective").len(), 1, "it is on record, and not with every cycle");
+    assert_eq!(refusals(&world, "effective")[0].0, "2026-12-01");
+}
+
+#[test]
+fn a_rules_file_that_nobody_has_adopted_stands_in_the_ledger_once() {
+    let world = World::new();
+    world.reviewed_cycle().unwrap();
+    let with = |file: &[u8]| Instructions { proposed: Some(Digest::of(file)), ..Instructions::default() };
+    for _ in 0..3 {
+        world.run(&with(b"a change")).unwrap();
+    }
+    let adopted = world.book().digest.to_string();
+    assert_eq!(refusals(&world, "policy"), [(adopted, Digest::of(b"a change").to_string())]);
+    world.run(&with(b"another change")).unwrap();
+    world.run(&with(b"another change")).unwrap();
+    assert_eq!(refusals(&world, "policy").len(), 2);
+    world.adopt();
+    world.reviewed_cycle().unwrap();
+    world.run(&with(b"another change")).unwrap();
+    assert_eq!(refusals(&world, "policy").len(), 3, "under the policy that was adopted since it is another refusal");
+}
+
+/// Limits and values of what was refused.
+fn refusals(world: &World, of: &str) -> Vec<(String, String)> {
+    let refusal = |event| match event {
+        Event::Refused { what, rule: None, limit, value } if what == of => Some((limit, value)),
+        _ => None,
+    };
+    world.events().into_iter().filter_map(refusal).collect()
 }
 
 #[test]
@@ -125,6 +158,9 @@ fn drift_is_refused_and_names_what_changed() {
     assert!(reason.contains("visit/visits: separate rows 3 -> 2"), "{reason}");
     assert!(!reason.contains("contract"), "{reason}");
     assert!(recorded(&world, "drift"));
+    let (reviewed, value) = refusals(&world, "drift").remove(0);
+    assert_eq!(reviewed, plan.digest.to_string());
+    assert!(value.starts_with("sha256:") && value.contains("; visit/visits: separate rows 3 -> 2"), "{value}");
     assert_untouched(&world);
 }
 

@@ -25,7 +25,7 @@ use retentiond::{
         verdict::Verdict,
     },
     flow::{
-        clock::doubt,
+        clock::{compare, doubt},
         custody::Custody,
         hold::Covered,
         plan::{Planned, plan},
@@ -102,6 +102,7 @@ impl World {
             ledger: RefCell::default(),
             faults: RefCell::default(),
             truth: RefCell::default(),
+            shelf: RefCell::default(),
             searched: RefCell::default(),
         });
         let (down, holidays, runs) = (Vec::new(), Holidays::default(), StdCell::new(0));
@@ -116,7 +117,7 @@ impl World {
 
     /// Puts the policy in force.
     pub fn adopt(&self) {
-        let adopted = Event::policy_adopted(&self.policy).expect("the policy has a canonical form");
+        let adopted = Event::policy_adopted(&self.policy, None).expect("the policy has a canonical form");
         self.process().ledger.append(vec![adopted]).expect("the policy is adopted");
     }
 
@@ -269,14 +270,15 @@ impl World {
         now_or_never(recover(&self.book(), &mut self.sources(), &mut process, &self.clock()))
     }
 
-    /// The command: doubt, recover, restore.
+    /// The command: doubt, compare, recover, restore.
     pub fn restore(&self, request: &Request<'_>) -> Result<Restored, Failure> {
         let mut process = self.process();
         let (book, clock, now) = (self.book(), self.clock(), self.disk.now.get());
         let mut sources = self.sources();
         now_or_never(async {
             doubt(&book, &mut process, now, &[])?;
-            recover(&book, &mut sources, &mut process, &clock).await?;
+            compare(&book, &mut sources, &mut process, &clock).await?;
+            recover(&book, &mut sources, &mut process, &clock).await?.whole()?;
             restore(&book, &mut sources, &mut process, request, now).await
         })
     }

@@ -36,7 +36,7 @@ use crate::{
     persons, plan, policy_digest, story,
 };
 
-const TYPES: usize = 28;
+const TYPES: usize = 30;
 
 /// Set by whoever changes the format, to have the files of the example and the
 /// blocks of the document made anew (`cargo test --test format`).
@@ -74,6 +74,8 @@ const fn kind(event: &Event) -> &'static str {
         Event::RunConfirmed { .. } => "run.confirmed",
         Event::ReadIntent(_) => "read.intent",
         Event::ReadOutcome { .. } => "read.outcome",
+        Event::VaultAcknowledged(_) => "vault.acknowledged",
+        Event::VaultCleared { .. } => "vault.cleared",
     }
 }
 

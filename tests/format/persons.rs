@@ -1,11 +1,13 @@
 //! Entries in which a person decides or looks at something. They stand beside the
 //! ledger of the worked example, each as a line of its own.
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 use retentiond::domain::{
     hold::Category,
     id::Digest,
-    ledger::event::{Entry, Event, HoldPlaced, ReadIntent, StepResult},
+    ledger::event::{Entry, Event, HoldPlaced, Missing, ReadIntent, StepResult, VaultAcknowledged},
 };
 
 use crate::{
@@ -36,6 +38,15 @@ fn events() -> Vec<Event> {
         rule: Some(rule()),
         whose: Digest::of(b"a keyed digest"),
     };
+    let found = Digest::of(b"what was shown");
+    let acknowledged = VaultAcknowledged {
+        found,
+        by: "O. Operator".to_owned(),
+        reason: "the disk of Tuesday is lost".to_owned(),
+        knows: 12,
+        missing: BTreeMap::from([(rule(), Missing { at_least: 2, at_most: 3 })]),
+        destroyed: 1,
+    };
     vec![
         Event::HoldPlaced(placed),
         Event::HoldSealing { operation: operation(1), hold: HOLD.into(), rule: rule(), date: withdrawn(), records: 1 },
@@ -46,6 +57,8 @@ fn events() -> Vec<Event> {
         Event::ReadIntent(read),
         Event::ReadOutcome { operation: operation(2), records: 1, result: StepResult::Done },
         Event::LedgerRekeyed { by: "K. Officer".to_owned(), previous: "a key".to_owned(), next: "the next".to_owned() },
+        Event::VaultAcknowledged(acknowledged),
+        Event::VaultCleared { found, buckets: 1, segments: 1, records: 2, in_vault: BTreeMap::from([(rule(), 3)]) },
     ]
 }
 

@@ -66,7 +66,7 @@ fn opened() -> Event {
 }
 
 fn adopted() -> Event {
-    Event::policy_adopted(&policy(&case_text("rules.toml")).0).unwrap()
+    Event::policy_adopted(&policy(&case_text("rules.toml")).0, None).unwrap()
 }
 
 fn separation(plan: Digest) -> Vec<Event> {

@@ -61,6 +61,7 @@ pub fn first() -> Vec<Event> {
             title: "t".into(),
             version: "1".into(),
             effective: NaiveDate::default(),
+            by: None,
             document: None,
         },
     ]

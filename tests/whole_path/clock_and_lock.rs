@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 
 use super::{
     shop::Rows,
-    world::{DEPLOYMENT, Files, LATER, NOW, RULES, Sealed, World},
+    world::{DEPLOYMENT, Files, LATER, NOW, RULES, Sealed, World, outcome},
 };
 
 /// What must not change when a command is refused; the refusal itself stands in
@@ -117,4 +117,31 @@ fn a_real_clock_that_jumped_is_refused_until_a_reviewed_plan_accepts_it_by_name(
     assert_eq!((world.rows(), world.vault()), before);
     world.run(&[&run[..], &["--accept-guard", "clock_jump_max"]].concat()).ends_with(0);
     assert_ne!(world.rows(), before.0);
+}
+
+/// The zones are part of the program: what the host has of them, and what its
+/// environment says, changes no date.
+#[test]
+fn a_host_without_time_zone_data_counts_the_same_days() {
+    let (here, bare) = (World::simulation(), World::simulation());
+    let plan = here.plan(NOW);
+    let mut command = bare.command(&["plan", "--out", "plan.json", "--format", "json", "--now", NOW]);
+    command.env("TZDIR", "/nonexistent").env("TZ", "Nowhere/Atlantis");
+    let without = outcome(&mut command).ends_with(0).json();
+    assert_eq!((&without["items"], &without["now"]), (&plan["items"], &plan["now"]));
+    let mut command = bare.command(&["run", "--plan", "plan.json", "--by", "officer", "--now", NOW]);
+    outcome(command.env("TZDIR", "/nonexistent").env("TZ", ":/etc/no-such-zone")).ends_with(0);
+    here.at(NOW, &["run", "--plan", "plan.json", "--by", "officer"]).ends_with(0);
+    assert_eq!(bare.rows(), here.rows());
+}
+
+#[test]
+fn under_a_zone_that_nobody_knows_nothing_is_done_and_the_line_says_which() {
+    let world = World::separated();
+    let before = (standing(&world), world.files("state/ledger"));
+    world.write("retention-rules.toml", &RULES.replace("Asia/Seoul", "Asia/Atlantis"));
+    for command in [&["run"][..], &["plan"], &["check", "--offline"], &["policy", "adopt"]] {
+        world.at(LATER, command).ends_with(78).says(&["retention-rules.toml:6", "Asia/Atlantis"]);
+    }
+    assert_eq!((standing(&world), world.files("state/ledger")), before);
 }

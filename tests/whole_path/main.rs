@@ -24,6 +24,7 @@ mod kill;
 mod lease;
 mod ledger;
 mod missing_parts;
+mod old_copies;
 mod pipeline;
 mod policy;
 mod residue;

@@ -36,6 +36,14 @@ fn a_changed_file_is_a_proposal_and_the_adopted_policy_stays_in_force() {
     assert_eq!((rows_in(&run["separated"]), &run["policy"]["version"]), (3, &"1.0".into()));
     assert!(run["refused"][0]["reason"].as_str().unwrap().contains("version 1.1"), "{run}");
     assert_eq!(world.rows().count("visits"), visits);
+    world.at(NOW, &["run"]).ends_with(77);
+    let refused = world.at(NOW, &["ledger", "list", "--type", "refused", "--format", "json"]).ends_with(0).json();
+    let of_file: Vec<&Value> = refused.as_array().unwrap().iter().filter(|entry| entry["what"] == "policy").collect();
+    let [of_file] = of_file[..] else { panic!("it stands in the ledger once: {refused}") };
+    assert_eq!(
+        (&of_file["limit"], &of_file["value"]),
+        (&status["policy"]["digest"], &status["policy"]["proposed"]["digest"])
+    );
     world.at(NOW, &["restore", "--subject", "30", "--by", "desk", "--reason", "asked"]).ends_with(0);
 
     // A comment is no change.
@@ -104,8 +112,13 @@ fn what_the_vault_holds_follows_the_new_policy_later_at_once_and_earlier_when_it
     // And back again: not before that one has armed.
     world.write("retention-rules.toml", RULES);
     assert_eq!(of_rule(&diff(&world, &[])["vault"], "visit-log")["newly_due"]["records"], 12);
-    let adopted = world.at("2026-11-23T04:00:00+09:00", &["policy", "adopt"]).ends_with(0).stdout;
+    let by = ["policy", "adopt", "--by", "K. Officer"];
+    let adopted = world.at("2026-11-23T04:00:00+09:00", &by).ends_with(0).stdout;
     assert!(adopted.contains("SHORTENED") && adopted.contains("arms      2026-11-24 04:00:00"), "{adopted}");
+    let on_record = world.run(&["ledger", "list", "--type", "policy.adopted", "--format", "json"]).ends_with(0).json();
+    let by: Vec<&Value> = on_record.as_array().unwrap().iter().map(|entry| &entry["by"]).collect();
+    assert_eq!(by.last(), Some(&&"K. Officer".into()), "the last one names who");
+    assert!(by[0].is_null(), "and who made the vault is the account");
     let rows = |now: &str| {
         let plan = world.plan(now);
         let items = plan["items"].as_array().unwrap().clone();

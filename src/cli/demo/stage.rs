@@ -117,7 +117,8 @@ impl Stage {
         let mut sources = open::sources(&self.settings).await?;
         let book = open::rulebook(&self.settings, writing.simulation);
         let by = cycle.reviewed.map(|_| "demo");
-        let instructions = Instructions { rule: None, reviewed: cycle.reviewed, accepted: cycle.accepted, by };
+        let (reviewed, accepted) = (cycle.reviewed, cycle.accepted);
+        let instructions = Instructions { reviewed, accepted, by, ..Instructions::default() };
         let mut progress = TerminalProgress::default();
         let report = run(&book, &mut sources, &mut writing.custody, &self.clock, &instructions, &mut progress).await?;
         writing.close().await?;

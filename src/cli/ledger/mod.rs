@@ -1,6 +1,7 @@
-//! `ledger`: verify, list, record, rotate the signing key. Verifying and listing need the ledger's folder
-//! only.
+//! `ledger`: verify, list, record, rotate the signing key, acknowledge an older
+//! copy of the vault. Verifying and listing need the ledger's folder only.
 
+mod acknowledge;
 mod list;
 mod record;
 mod rotate_key;
@@ -20,6 +21,8 @@ pub enum LedgerCommand {
     Record(record::RecordArgs),
     /// Hands over to a new signing key, on record.
     RotateKey(rotate_key::RotateKeyArgs),
+    /// Lets cycles go on with an older copy of the vault, on record.
+    Acknowledge(acknowledge::AcknowledgeArgs),
 }
 
 pub async fn ledger(cli: &Cli, command: &LedgerCommand) -> Result<Exit, CommandError> {
@@ -28,5 +31,6 @@ pub async fn ledger(cli: &Cli, command: &LedgerCommand) -> Result<Exit, CommandE
         LedgerCommand::List(args) => list::list(cli, args),
         LedgerCommand::Record(args) => record::record(cli, args).await,
         LedgerCommand::RotateKey(args) => rotate_key::rotate_key(cli, args).await,
+        LedgerCommand::Acknowledge(args) => acknowledge::acknowledge(cli, args).await,
     }
 }

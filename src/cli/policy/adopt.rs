@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::diff::{self, Difference};
 use crate::{
     cli::{
-        args::{Cli, Format, FormatArgs},
+        args::{Cli, Format, FormatArgs, not_blank},
         error::CommandError,
         exit::Exit,
         open, output,
@@ -25,11 +25,14 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  retentiond policy adopt")]
+#[command(after_help = "Example:\n  retentiond policy adopt --by \"K. Officer\"")]
 pub struct AdoptArgs {
     /// Show the change of rules only, and leave the sources alone.
     #[arg(long)]
     offline: bool,
+    /// Who puts it in force; stands in the ledger.
+    #[arg(long, value_name = "NAME", value_parser = not_blank)]
+    by: Option<String>,
     #[command(flatten)]
     output: FormatArgs,
 }
@@ -67,7 +70,7 @@ pub async fn adopt(cli: &Cli, args: &AdoptArgs) -> Result<Exit, CommandError> {
     for failed in &difference.failed {
         output::note(&format!("retentiond: not counted: {failed}"))?;
     }
-    let arms_at = if adopted { Some(put_in_force(cli, &settings, &old).await?) } else { None };
+    let arms_at = if adopted { Some(put_in_force(cli, &settings, &old, args.by.as_deref()).await?) } else { None };
     let notice_days = (settings.policy.effective - settings.policy.announced).num_days();
     let notice = if notice_days >= NOTICE_DAYS { "ok" } else { "short" };
     match args.output.format {
@@ -80,7 +83,12 @@ pub async fn adopt(cli: &Cli, args: &AdoptArgs) -> Result<Exit, CommandError> {
 }
 
 /// Writes the adoption into the ledger and returns when the policy arms.
-async fn put_in_force(cli: &Cli, settings: &Settings, old: &Policy) -> Result<DateTime<Utc>, CommandError> {
+async fn put_in_force(
+    cli: &Cli,
+    settings: &Settings,
+    old: &Policy,
+    by: Option<&str>,
+) -> Result<DateTime<Utc>, CommandError> {
     let mut writing = open::adopting(cli, settings).await?;
     let history = writing.custody.ledger.history();
     if history.has_open_intents() {
@@ -91,7 +99,7 @@ async fn put_in_force(cli: &Cli, settings: &Settings, old: &Policy) -> Result<Da
     let catalogue = Catalogue::korea().map_err(|error| CommandError::new(Exit::Configuration, error.to_string()))?;
     let in_vault = |rule: &_| history.in_vault.get(rule).copied().unwrap_or(0);
     refuse(&objections(old, &settings.policy, catalogue, in_vault))?;
-    let event = Event::policy_adopted(&settings.policy)
+    let event = Event::policy_adopted(&settings.policy, by)
         .map_err(|error| CommandError::new(Exit::Configuration, error.to_string()))?;
     let at = writing.clock.read();
     let head = writing.custody.ledger.append(vec![event])?;

@@ -17,6 +17,10 @@ use crate::domain::{
     verdict::{Finding, Verdict},
 };
 
+mod vault;
+
+pub use vault::{Missing, VaultAcknowledged};
+
 /// The version of the line format (`docs/FORMAT.md`).
 pub const VERSION: u32 = 1;
 
@@ -50,6 +54,9 @@ pub enum Event {
         title: String,
         version: String,
         effective: NaiveDate,
+        /// Who put it in force, where that was said.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        by: Option<String>,
         /// The whole policy in canonical form, of which the entry's `policy` is
         /// the digest: an auditor reads every earlier policy from the ledger.
         #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -142,6 +149,20 @@ pub enum Event {
     ReadIntent(ReadIntent),
     #[serde(rename = "read.outcome")]
     ReadOutcome { operation: OperationId, records: u64, result: StepResult },
+    /// A person has seen that the vault is an older copy, and lets cycles go on.
+    #[serde(rename = "vault.acknowledged")]
+    VaultAcknowledged(VaultAcknowledged),
+    /// What came back with an older copy of destroyed buckets is removed again.
+    #[serde(rename = "vault.cleared")]
+    VaultCleared {
+        /// As acknowledged.
+        found: Digest,
+        buckets: u64,
+        segments: u64,
+        records: u64,
+        /// Records that the vault holds from here on, by rule.
+        in_vault: BTreeMap<RuleId, u64>,
+    },
     #[serde(rename = "refused")]
     Refused {
         what: String,
@@ -162,12 +183,14 @@ pub enum Event {
 }
 
 impl Event {
-    /// What stands in the ledger when a policy is put in force.
-    pub fn policy_adopted(policy: &Policy) -> Result<Self, NotCanonical> {
+    /// What stands in the ledger when a policy is put in force, by whom if that is
+    /// known.
+    pub fn policy_adopted(policy: &Policy, by: Option<&str>) -> Result<Self, NotCanonical> {
         Ok(Self::PolicyAdopted {
             title: policy.title.clone(),
             version: policy.version.clone(),
             effective: policy.effective,
+            by: by.map(str::to_owned),
             document: Some(canonical::value(policy)?),
         })
     }

@@ -12,24 +12,22 @@ mod facts;
 mod persons;
 mod residues;
 mod sequence;
+mod vault;
 
 pub use facts::{
-    Approved, CiphertextDeleted, HoldOnRecord, KeyDestroyed, Open, OpenDestruction, Opened, PolicyInForce, RunFinished,
-    RunStarted,
+    Acknowledged, Approved, CiphertextDeleted, HoldOnRecord, KeyDestroyed, Open, OpenDestruction, Opened,
+    PolicyInForce, RunFinished, RunStarted,
 };
 pub use residues::{Case, DestroyedInCase, Residues, TakenBatch};
 pub use sequence::HistoryError;
 
 use super::{
-    event::{
-        DestroyOutcome, DestroyResult, Entry, Event, RestoreIntent, RestoreResult, SeparateIntent, SeparateResult,
-        VERSION,
-    },
+    event::{DestroyOutcome, DestroyResult, Entry, Event, RestoreIntent, SeparateIntent, VERSION},
     keys::Handovers,
 };
 use crate::domain::{
     canonical,
-    id::{BatchId, Digest, HoldId, OperationId, RuleId, RunId, SourceName},
+    id::{Digest, HoldId, OperationId, RuleId, RunId, SourceName},
     verdict::Verdict,
 };
 
@@ -75,6 +73,14 @@ pub struct History {
     /// Records that the vault must hold, by rule: separated, not restored, not
     /// destroyed. What else it holds belongs to open intents.
     pub in_vault: BTreeMap<RuleId, u64>,
+    /// The entry that announced the last batch that was committed: the vault knows
+    /// of it, unless it is an older copy that nobody has acknowledged.
+    pub stored_last: Option<u64>,
+    /// An older copy of the vault that was acknowledged and is not cleared yet.
+    pub acknowledged: Option<Acknowledged>,
+    /// What was refused last under the policy in force, as a whole and for which
+    /// reason: limit and value.
+    pub refusals: BTreeMap<String, (String, String)>,
     /// The last key epoch that a destruction ended: the keyring must be past it.
     pub epoch_ended: Option<u64>,
     /// Tables whose wipe was started and not finished, or is owed.
@@ -139,7 +145,7 @@ impl History {
                 self.opened = Some(Opened { origin, simulation: *simulation, version, at: entry.time });
                 Ok(())
             }
-            Event::PolicyAdopted { title, version, effective, document } => {
+            Event::PolicyAdopted { title, version, effective, document, .. } => {
                 if document.as_ref().is_some_and(|document| canonical::digest(document).ok() != Some(entry.policy)) {
                     return Err(HistoryError::OtherPolicy);
                 }
@@ -150,6 +156,7 @@ impl History {
                 self.earlier_policies.extend(self.policy.replace(adopted));
                 self.reviewed = None;
                 self.reviewing = None;
+                self.refusals.clear();
                 Ok(())
             }
             Event::RunStarted { .. } => self.run_started(entry),
@@ -181,6 +188,10 @@ impl History {
                 let without = || HistoryError::WithoutIntent { kind: "residue.closed", id: case.to_string() };
                 self.residues.closed(case).ok_or_else(without)
             }
+            Event::Refused { what, rule: None, limit, value } => {
+                self.refusals.insert(what.clone(), (limit.clone(), value.clone()));
+                Ok(())
+            }
             Event::Refused { .. } | Event::ManualRecorded(_) | Event::Heartbeat {} => Ok(()),
             Event::HoldPlaced(_)
             | Event::HoldLifted { .. }
@@ -191,6 +202,7 @@ impl History {
             | Event::RunConfirmed { .. }
             | Event::ReadIntent(_)
             | Event::ReadOutcome { .. } => self.person(entry),
+            Event::VaultAcknowledged(_) | Event::VaultCleared { .. } => self.old_copy(entry),
         }
     }
 
@@ -241,39 +253,6 @@ impl History {
             refused: refused.clone(),
         });
         Ok(())
-    }
-
-    fn separated(&mut self, batch: &BatchId, result: SeparateResult) -> Result<(), HistoryError> {
-        let position = self.open_separations.iter().position(|open| &open.intent.batch == batch);
-        let closed = close(&mut self.open_separations, position, "separate.outcome", batch.as_str())?;
-        if result == SeparateResult::Committed {
-            *self.in_vault.entry(closed.intent.rule.clone()).or_default() += closed.intent.records;
-            self.residues.taken(&closed.intent);
-        }
-        if let Some((_, moved)) = self.current.as_mut().filter(|(run, _)| *run == closed.run)
-            && result == SeparateResult::Committed
-            && closed.intent.records > 0
-        {
-            let records = moved.entry(closed.intent.rule).or_default();
-            *records = records.saturating_add(closed.intent.records);
-        }
-        Ok(())
-    }
-
-    fn restored(&mut self, operation: &OperationId, result: RestoreResult) -> Result<(), HistoryError> {
-        let position = self.open_restores.iter().position(|open| &open.intent.operation == operation);
-        let closed = close(&mut self.open_restores, position, "restore.outcome", operation.as_str())?;
-        if result == RestoreResult::Committed {
-            for (rule, records) in &closed.intent.records {
-                self.left_vault(rule, *records);
-            }
-        }
-        Ok(())
-    }
-
-    fn left_vault(&mut self, rule: &RuleId, records: u64) {
-        let held = self.in_vault.entry(rule.clone()).or_default();
-        *held = held.saturating_sub(records);
     }
 
     fn destruction(&mut self, entry: &Entry) -> Result<(), HistoryError> {

@@ -91,7 +91,7 @@ impl Fold {
                 self.evidence.simulation = *simulation;
                 self.evidence.opened = Some(entry.time);
             }
-            Event::PolicyAdopted { title, version, effective, document } => {
+            Event::PolicyAdopted { title, version, effective, document, .. } => {
                 let mut view = PolicyView {
                     digest: entry.policy,
                     title: title.clone(),

@@ -4,7 +4,7 @@
 use super::{outcome, remove_from_vault};
 use crate::{
     domain::ledger::event::{RestoreIntent, RestoreResult},
-    flow::{custody::Custody, part::Part, rulebook::Rulebook, seal, sources::Sources},
+    flow::{custody::Custody, part::Part, recover::OLD_COPY, rulebook::Rulebook, seal, sources::Sources},
     ports::{Failure, Keyring, Ledger, Presence, Restoration, Source, Vault},
 };
 
@@ -18,7 +18,8 @@ pub async fn settle<S: Source, V: Vault, K: Keyring, L: Ledger>(
     let matches = matches(custody, intent).await?;
     if matches.is_empty() {
         // The vault lets go only after the source has committed.
-        let reason = "interrupted after the source committed and the vault let go";
+        let old_copy = custody.ledger.history().acknowledged.is_some();
+        let reason = if old_copy { OLD_COPY } else { "interrupted after the source committed and the vault let go" };
         outcome(custody, intent, RestoreResult::Committed, Some(reason.to_owned()))?;
         return Ok(RestoreResult::Committed);
     }

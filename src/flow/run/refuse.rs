@@ -10,7 +10,7 @@ use crate::{
     domain::{
         approval::judge,
         guard::{self, Guard},
-        id::RuleId,
+        id::{Digest, RuleId},
         ledger::event::Event,
         plan::Plan,
         policy::Approval,
@@ -19,16 +19,34 @@ use crate::{
     ports::{Failure, Ledger},
 };
 
+/// Bytes of what changed that an entry lists: its line must stay under 64 KiB.
+const DRIFT_BYTES_MAX: usize = 16 << 10;
+
 /// Stops while the first policy has not taken effect. One that took the place of
 /// another holds back by itself what it shortened (`Calendar::after`).
-pub fn before_effect(book: &Rulebook<'_>, now: DateTime<Utc>) -> Result<(), Failure> {
+pub fn before_effect<V, K, L: Ledger>(
+    book: &Rulebook<'_>,
+    custody: &mut Custody<V, K, L>,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
     if book.calendar.date_of(now) >= book.policy.effective || book.calendar.arms_at().is_some() {
         return Ok(());
     }
+    record_once(custody, "effective", book.policy.effective.to_string(), book.digest.to_string())?;
     Err(Failure::Refused(format!(
         "policy version {} takes effect on {}; nothing is done under it before",
         book.policy.version, book.policy.effective
     )))
+}
+
+/// Puts on record that there is a rules file which nobody has adopted: what was
+/// adopted goes on without it.
+pub fn unadopted<V, K, L: Ledger>(
+    book: &Rulebook<'_>,
+    custody: &mut Custody<V, K, L>,
+    proposed: Option<Digest>,
+) -> Result<(), Failure> {
+    proposed.map_or(Ok(()), |file| record_once(custody, "policy", book.digest.to_string(), file.to_string()))
 }
 
 /// Stops if the reviewed plan is not what holds, or if none was ever reviewed.
@@ -61,7 +79,7 @@ fn reviewed_plan<V, K, L: Ledger>(
     let drift = reviewed.drift(fresh);
     if !drift.is_empty() {
         let changes = drift.join("; ");
-        record(custody, "drift", None, reviewed.digest.to_string(), fresh.digest.to_string())?;
+        record(custody, "drift", None, reviewed.digest.to_string(), drifted(fresh.digest, &drift))?;
         return Err(Failure::Refused(format!("the data changed since the plan was made: {changes}; {again}")));
     }
     let open: Vec<&guard::Hit> =
@@ -182,8 +200,35 @@ fn planned(plan: &Plan, rule: &RuleId) -> (u64, BTreeMap<String, u64>) {
     (rows, children)
 }
 
+/// The plan as it would be now, and which counts changed.
+fn drifted(fresh: Digest, changes: &[String]) -> String {
+    let mut text = fresh.to_string();
+    for (number, change) in changes.iter().enumerate() {
+        if text.len() + change.len() > DRIFT_BYTES_MAX {
+            return format!("{text}; and {} more", changes.len() - number);
+        }
+        text = format!("{text}; {change}");
+    }
+    text
+}
+
 fn describe(hit: &guard::Hit) -> String {
     format!("{} of rule {} is {} and the plan has {}", hit.guard, hit.rule, hit.limit, hit.value)
+}
+
+/// Like `record` for what stays as it is until a person does something: it stands
+/// in the ledger once under each policy, and not with every cycle.
+fn record_once<V, K, L: Ledger>(
+    custody: &mut Custody<V, K, L>,
+    what: &str,
+    limit: String,
+    value: String,
+) -> Result<(), Failure> {
+    let last = custody.ledger.history().refusals.get(what);
+    if last.is_some_and(|last| (&last.0, &last.1) == (&limit, &value)) {
+        return Ok(());
+    }
+    record(custody, what, None, limit, value)
 }
 
 fn record<V, K, L: Ledger>(

@@ -102,6 +102,15 @@ pub struct HoldOnRecord {
     pub placed: DateTime<Utc>,
 }
 
+/// An older copy of the vault that a person lets cycles go on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Digest of what was found and shown.
+    pub found: Digest,
+    /// Entries of the ledger that this copy knew of.
+    pub knows: u64,
+}
+
 /// An officer's approval of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approved {

@@ -5,7 +5,7 @@ use chrono::{NaiveDate, TimeDelta};
 use super::*;
 use crate::domain::{
     deployment::WipeLevel,
-    ledger::event::{DestroyIntent, RestoreResult},
+    ledger::event::{DestroyIntent, RestoreResult, SeparateResult},
     selection::Cause,
     verdict::{Finding, Verdict},
 };
@@ -64,7 +64,13 @@ impl Script {
 }
 
 fn adopted() -> Event {
-    Event::PolicyAdopted { title: "t".into(), version: "1".into(), effective: NaiveDate::default(), document: None }
+    Event::PolicyAdopted {
+        title: "t".into(),
+        version: "1".into(),
+        effective: NaiveDate::default(),
+        by: None,
+        document: None,
+    }
 }
 
 fn finished() -> Event {
@@ -377,6 +383,7 @@ fn a_policy_stands_in_the_ledger_only_under_its_own_digest() {
         title: "t".into(),
         version: "2".into(),
         effective: NaiveDate::default(),
+        by: Some("officer".into()),
         document: Some(document.clone()),
     };
     assert_eq!(script.try_say(adopted(&document)), Err(HistoryError::OtherPolicy));

@@ -15,7 +15,7 @@ use super::LineError;
 use crate::domain::{
     ledger::event::{
         DestroyIntent, DestroyOutcome, Entry, Event, HoldPlaced, ManualRecord, ReadIntent, RestoreIntent,
-        SeparateIntent,
+        SeparateIntent, VaultAcknowledged,
     },
     residue::Scan,
 };
@@ -62,6 +62,7 @@ fn event(kind: &str, own: &[(&str, &str)]) -> Result<Event, LineError> {
             version: f.text("version")?,
         },
         "policy.adopted" => Event::PolicyAdopted {
+            by: f.optional("by")?,
             document: f.optional("document")?,
             effective: f.word("effective")?,
             title: f.text("title")?,
@@ -184,6 +185,21 @@ fn person(kind: &str, f: &mut Fields<'_>) -> Result<Event, LineError> {
             operation: f.text("operation")?,
             records: f.number("records")?,
             result: f.json("result")?,
+        },
+        "vault.acknowledged" => Event::VaultAcknowledged(VaultAcknowledged {
+            by: f.text("by")?,
+            destroyed: f.number("destroyed")?,
+            found: f.word("found")?,
+            knows: f.number("knows")?,
+            missing: f.json("missing")?,
+            reason: f.text("reason")?,
+        }),
+        "vault.cleared" => Event::VaultCleared {
+            buckets: f.number("buckets")?,
+            found: f.word("found")?,
+            in_vault: f.json("in_vault")?,
+            records: f.number("records")?,
+            segments: f.number("segments")?,
         },
         _ => return Err(LineError::NotAnEntry { reason: format!("its type {kind:?} is not known") }),
     })

@@ -10,8 +10,8 @@ use crate::domain::{
     hold::Category,
     id::Digest,
     ledger::event::{
-        DestroyIntent, DestroyOutcome, DestroyResult, Event, HoldPlaced, ManualRecord, ReadIntent, RestoreIntent,
-        RestoreResult, SeparateResult, StepResult,
+        DestroyIntent, DestroyOutcome, DestroyResult, Event, HoldPlaced, ManualRecord, Missing, ReadIntent,
+        RestoreIntent, RestoreResult, SeparateResult, StepResult, VaultAcknowledged,
     },
     residue::{self, ClosedBy, State},
     verdict::{Finding, Verdict},
@@ -80,6 +80,17 @@ fn kind_before(event: &Event) -> Option<Event> {
     let finding = Finding::unknown("flash \"disk\"");
     let (some, tables) = (Some("why".to_owned()), vec!["members".to_owned()]);
     Some(match event {
+        Event::VaultCleared { .. } => Event::VaultAcknowledged(VaultAcknowledged {
+            found: digest,
+            by: "b".into(),
+            reason: "r".into(),
+            knows: 1,
+            missing: BTreeMap::from([("member".into(), Missing { at_least: 2, at_most: 3 })]),
+            destroyed: 4,
+        }),
+        Event::VaultAcknowledged(_) => {
+            Event::ReadOutcome { operation: "o".into(), records: 1, result: StepResult::Done }
+        }
         Event::ReadOutcome { .. } => Event::ReadIntent(ReadIntent {
             operation: "o".into(),
             by: "b".into(),
@@ -175,7 +186,7 @@ fn kind_before(event: &Event) -> Option<Event> {
         },
         Event::RunStarted { .. } => {
             let document = Some(serde_json::json!({ "rules": [{ "id": "member", "reason": null }] }));
-            Event::PolicyAdopted { title: "제목".into(), version: "1".into(), effective: date, document }
+            Event::PolicyAdopted { title: "제목".into(), version: "1".into(), effective: date, by: some, document }
         }
         Event::PolicyAdopted { .. } => {
             Event::LedgerOpened { origin: "o".into(), simulation: true, version: "0".into() }
@@ -185,6 +196,7 @@ fn kind_before(event: &Event) -> Option<Event> {
 }
 
 pub(super) fn every_kind() -> Vec<Event> {
-    let last = Event::ReadOutcome { operation: "o".into(), records: 1, result: StepResult::Done };
+    let (found, in_vault) = (Digest::of(b"d"), BTreeMap::from([("member".into(), 1)]));
+    let last = Event::VaultCleared { found, buckets: 1, segments: 2, records: 3, in_vault };
     std::iter::successors(Some(last), kind_before).collect()
 }
