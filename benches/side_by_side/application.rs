@@ -9,7 +9,7 @@ use std::{
 use super::{
     arguments::Size,
     durable::{Servers, remove},
-    load::{CONNECTIONS, Load, Percentiles, TRANSACTIONS_PER_SECOND},
+    load::{CONNECTIONS, Load, Percentiles},
     measure::{Outcome, expect, middle},
     ours::{Deployment, Wishes},
     report::Work,
@@ -19,6 +19,12 @@ use super::{
 
 /// Slower by a tenth at the most.
 const TIMES_MAX: f64 = 1.1;
+
+/// Of the transactions that are served when nothing else runs: a busy application
+/// whose server is not at its limit. Latencies of more than is served say only how
+/// long the queue has become.
+const PART_OF_CAPACITY: u32 = 4;
+const TRANSACTIONS_PER_SECOND_MAX: u32 = 400;
 
 /// How long the application runs alone before each cycle.
 const ALONE: Duration = Duration::from_secs(15);
@@ -32,6 +38,9 @@ pub async fn beside(size: &Size, kind: Kind, servers: &Servers) -> Outcome<Work>
     let live = pair.live.database();
     let shape = Shape { due: size.due, scattered: true };
     make_origin(kind, &live.url(), shape).await?;
+    let warm = if size.short { WARM_SHORT } else { WARM };
+    fill(kind, &live.url()).await?;
+    let rate = bearable(&live, shape, warm)?;
     let (mut runs, mut alone, mut together) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..size.rounds {
         fill(kind, &live.url()).await?;
@@ -42,8 +51,8 @@ pub async fn beside(size: &Size, kind: Kind, servers: &Servers) -> Outcome<Work>
         let deployment = Deployment::new(folder.path(), &wishes)?;
         deployment.plan(shape.due, shape.rows())?;
         let before = sum(&live);
-        let load = Load::start(&live.url(), shape);
-        thread::sleep(if size.short { WARM_SHORT } else { WARM });
+        let load = Load::start(&live.url(), shape, Some(rate));
+        thread::sleep(warm);
         let begun = Instant::now();
         thread::sleep(if size.short { ALONE_SHORT } else { ALONE });
         let cycle = Instant::now();
@@ -59,12 +68,24 @@ pub async fn beside(size: &Size, kind: Kind, servers: &Servers) -> Outcome<Work>
     }
     remove(&live);
     let ours = middle(runs)?;
-    let load = format!("{TRANSACTIONS_PER_SECOND} transactions/s on {CONNECTIONS} connections");
+    let load = format!("{rate} transactions/s on {CONNECTIONS} connections");
     let name = format!("application beside a cycle at default limits, {}, {load}", kind.name());
     let mut work = Work::alone(&name, vec![(format!("the cycle, {} due of {} rows", shape.due, shape.rows()), ours)]);
     note(&mut work, Percentiles::middle(&alone)?, Percentiles::middle(&together)?);
     work.at_most_memory(&ours);
     Ok(work)
+}
+
+/// Transactions a second to ask for.
+fn bearable(live: &Database<'_>, shape: Shape, time: Duration) -> Outcome<u32> {
+    let (before, begun) = (sum(live), Instant::now());
+    let load = Load::start(&live.url(), shape, None);
+    thread::sleep(time);
+    let served = load.stop()?.transactions();
+    let elapsed = begun.elapsed();
+    expect("changed by the application", sum(live) - before, served)?;
+    let per_second = (served as f64 / elapsed.as_secs_f64()) as u32 / PART_OF_CAPACITY;
+    Ok(per_second.clamp(1, TRANSACTIONS_PER_SECOND_MAX))
 }
 
 /// Over the live rows; grows by one with each transaction of the application.

@@ -23,7 +23,7 @@ pub struct Size {
 const FULL: Size =
     Size { due: 1_000_000, rows: 20_000_000, entries: 1_000_000, buckets: 10_000, rounds: 3, short: false };
 
-const SHORT: Size = Size { due: 2_000, rows: 4_000, entries: 4_000, buckets: 20, rounds: 1, short: true };
+const SHORT: Size = Size { due: 1_000, rows: 4_000, entries: 4_000, buckets: 20, rounds: 1, short: true };
 
 #[derive(Debug)]
 pub struct Arguments {

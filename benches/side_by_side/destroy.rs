@@ -53,6 +53,7 @@ pub async fn destroy(size: &Size) -> Outcome<Work> {
     runs.push((label("a cycle with nothing to do", &few), idle_few));
     runs.push((label("before: separating the others", &many), many.others_moved));
     runs.push((label("before: separating the bucket", &many), many.victims_moved));
+    runs.push((label("before: separating the bucket", &few), few.victims_moved));
     let name = format!("destroy, SQLite vault, a bucket of {} rows", size.due);
     let mut work = Work::alone(&name, runs);
     let itself = |run: Run, idle: Run| run.elapsed.saturating_sub(idle.elapsed).max(Duration::from_millis(1));

@@ -18,8 +18,6 @@ use super::{
 };
 
 pub const CONNECTIONS: u32 = 4;
-/// Of all connections together.
-pub const TRANSACTIONS_PER_SECOND: u32 = 400;
 
 /// One transaction: when it should have begun, and how long it took from then.
 #[derive(Debug, Clone, Copy)]
@@ -42,12 +40,15 @@ pub struct Served {
 }
 
 impl Load {
-    pub fn start(url: &str, shape: Shape) -> Self {
+    /// `per_second`: transactions of all connections together; `None` is as many as
+    /// are served.
+    pub fn start(url: &str, shape: Shape, per_second: Option<u32>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let begin = Instant::now();
+        let pause = per_second.map(|rate| Duration::from_secs(1) * CONNECTIONS / rate);
         let client = |number| {
             let (url, stop) = (url.to_owned(), Arc::clone(&stop));
-            thread::spawn(move || client(&url, shape, number, begin, &stop).map_err(|error| error.to_string()))
+            thread::spawn(move || client(&url, shape, number, (begin, pause), &stop).map_err(|error| error.to_string()))
         };
         Self { clients: (0..CONNECTIONS).map(client).collect(), stop }
     }
@@ -97,13 +98,18 @@ impl Percentiles {
 
 /// A thread of its own, since a timer of the runtime is as coarse as a transaction
 /// is long.
-fn client(url: &str, shape: Shape, number: u32, begin: Instant, stop: &AtomicBool) -> Outcome<Vec<Sample>> {
+fn client(
+    url: &str,
+    shape: Shape,
+    number: u32,
+    (begin, pause): (Instant, Option<Duration>),
+    stop: &AtomicBool,
+) -> Outcome<Vec<Sample>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut connection = runtime.block_on(Connection::open(url))?;
-    let pause = Duration::from_secs(1) * CONNECTIONS / TRANSACTIONS_PER_SECOND;
     // A small generator of its own: it is only to spread over the keys.
     let mut random = u64::from(number) + 1;
-    let mut due = begin + pause * number / CONNECTIONS;
+    let mut due = begin + pause.unwrap_or_default() * number / CONNECTIONS;
     let mut samples = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -114,7 +120,7 @@ fn client(url: &str, shape: Shape, number: u32, begin: Instant, stop: &AtomicBoo
             return Err(format!("the row {key} of the application was changed {changed} times").into());
         }
         samples.push(Sample { due, took: due.elapsed() });
-        due += pause;
+        due = pause.map_or_else(Instant::now, |pause| due + pause);
     }
     runtime.block_on(connection.close())?;
     Ok(samples)
