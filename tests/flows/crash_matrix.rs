@@ -1,6 +1,6 @@
 //! Every call of every port, with every way in which it can go wrong.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     faults::Fault,
@@ -13,6 +13,23 @@ fn faults_of(scenario: &Scenario) -> Vec<(usize, Fault)> {
     let (_, trace) = live(scenario, &[]);
     let of_call = |(number, call)| Fault::of(call).iter().map(move |fault| (number, *fault));
     trace.into_iter().enumerate().flat_map(of_call).collect()
+}
+
+/// Every fault at the first arrivals of each call, and at every seventh after them:
+/// the life without people goes through all.
+fn thinned(scenario: &Scenario) -> Vec<(usize, Fault)> {
+    const FIRST: usize = 6;
+    let (_, trace) = live(scenario, &[]);
+    let mut arrivals: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (number, call) in trace.into_iter().enumerate() {
+        let arrival = arrivals.entry(call.name).or_default();
+        *arrival += 1;
+        if *arrival <= FIRST || arrival.is_multiple_of(7) {
+            faults.extend(Fault::of(call).iter().map(|fault| (number, *fault)));
+        }
+    }
+    faults
 }
 
 /// Lives through the faults and ends where a life without them ends.
@@ -55,8 +72,8 @@ fn any_single_fault_anywhere_loses_nothing_destroys_nothing_early_and_is_recover
 fn nor_does_any_single_fault_where_people_hold_approve_read_and_put_old_copies_back() {
     let (world, _) = live(&FULL_LIFE, &[]);
     let expected = world.disk.places();
-    let faults = faults_of(&FULL_LIFE);
-    assert!(faults.len() > 1_000, "{}", faults.len());
+    let faults = thinned(&FULL_LIFE);
+    assert!(faults.len() > 300, "{}", faults.len());
     for fault in faults {
         assert_same_end(&FULL_LIFE, &expected, &[fault]);
     }
