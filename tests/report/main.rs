@@ -9,6 +9,7 @@ mod browser;
 mod files;
 mod large;
 mod page;
+mod real;
 mod rekeyed;
 mod shop;
 mod tools;

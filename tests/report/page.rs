@@ -13,7 +13,7 @@ use crate::{
 
 pub struct Page {
     _dir: TempDir,
-    file: PathBuf,
+    pub file: PathBuf,
     pub html: String,
 }
 
@@ -36,7 +36,7 @@ impl Page {
     }
 
     /// A copy whose embedded ledger has something else.
-    fn with_entries(&self, change: impl Fn(&str) -> String) -> Self {
+    pub fn with_entries(&self, change: impl Fn(&str) -> String) -> Self {
         use std::io::{Read as _, Write as _};
         let (before, rest) = self.html.split_once("id=\"lines\">").unwrap();
         let (packed, after) = rest.split_once("</script>").unwrap();

@@ -4,7 +4,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     sync::OnceLock,
 };
 
@@ -13,7 +12,7 @@ use tempfile::TempDir;
 use crate::{
     browser::Browser,
     page::{Page, press_verify},
-    shop::{UNTIL, config, demonstration, run, verifier_key},
+    shop::{UNTIL, config, copy, demonstration, run, verifier_key},
     tools::{audit, check_signature},
 };
 
@@ -30,10 +29,6 @@ fn rekeyed() -> &'static Path {
         (parent, dir)
     });
     dir
-}
-
-fn copy(from: &Path, to: &Path) {
-    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
 fn newest_key() -> String {

@@ -31,6 +31,11 @@ pub fn demonstration() -> &'static Path {
     dir
 }
 
+/// Copies a folder with the modes of its files.
+pub fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+}
+
 pub fn config(dir: &Path) -> String {
     dir.join("retentiond.toml").display().to_string()
 }

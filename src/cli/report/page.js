@@ -153,7 +153,7 @@ const dates = ({ first, last }) => first === last ? el('span', { class: 'nowrap'
 
 // Event, due, latest and the destruction on one line, in proportion.
 function timeline(item, wide) {
-  const width = wide ? 520 : 150, height = wide ? 64 : 22, y = wide ? 26 : 11;
+  const width = wide ? 520 : 130, height = wide ? 64 : 22, y = wide ? 26 : 11;
   const points = [[Date.parse(item.first + 'T00:00Z'), T.event], [Date.parse(item.due), T.due], [Date.parse(item.latest), T.latest], [Date.parse(item.time), T.done]];
   if (points.some(([time]) => Number.isNaN(time))) return '';
   const order = [...new Set(points.map(([time]) => time))].sort((a, b) => a - b);
