@@ -37,14 +37,19 @@ use args::{Cli, Command};
 use error::CommandError;
 use exit::Exit;
 
+use crate::adapters::process::{self, Memory};
+
 /// Hardens the process and runs the command.
 pub fn start() -> Exit {
-    if let Err(error) = crate::adapters::process::harden() {
-        drop(output::note(&format!("retentiond: the process cannot be hardened: {error}")));
-        return Exit::StateUnknown;
-    }
+    let memory = match process::harden() {
+        Ok(memory) => memory,
+        Err(error) => {
+            drop(output::note(&format!("retentiond: the process cannot be hardened: {error}")));
+            return Exit::StateUnknown;
+        }
+    };
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(main()),
+        Ok(runtime) => runtime.block_on(main(memory)),
         Err(error) => {
             drop(output::note(&format!("retentiond: cannot start: {error}")));
             Exit::StateUnknown
@@ -53,12 +58,15 @@ pub fn start() -> Exit {
 }
 
 /// Parses the command line, carries the command out, and says how it ended.
-async fn main() -> Exit {
+async fn main(memory: Memory) -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
     log::start(matches!(cli.command, Command::Daemon(_)));
+    if memory == Memory::Swappable && opens_records(&cli.command) {
+        tracing::warn!("memory is not locked: the swap may get keys and values of rows; hint: {LOCK_HINT}");
+    }
     match dispatch(&cli).await {
         Ok(exit) => exit,
         Err(error) => {
@@ -67,6 +75,14 @@ async fn main() -> Exit {
             error.exit
         }
     }
+}
+
+const LOCK_HINT: &str = "LimitMEMLOCK=infinity in the unit (ulimit -l unlimited in a shell), or a host without swap";
+
+/// Whether a command holds data keys, or values of rows.
+const fn opens_records(command: &Command) -> bool {
+    use Command::{Daemon, Read, Residue, Restore, Run};
+    matches!(command, Run(_) | Daemon(_) | Restore(_) | Read(_) | Residue(_))
 }
 
 /// Prints what is wrong with the command line, or the help that it asked for.

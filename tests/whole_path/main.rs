@@ -23,6 +23,7 @@ mod hold;
 mod kill;
 mod lease;
 mod ledger;
+mod memory;
 mod missing_parts;
 mod old_copies;
 mod pipeline;
