@@ -34,3 +34,15 @@ pub async fn around<T>(call: &'static str, doing: impl Future<Output = T>) -> T 
 pub async fn around<T>(_call: &'static str, doing: impl Future<Output = T>) -> T {
     doing.await
 }
+
+/// As much as a test wants to be free on the disk.
+#[cfg(debug_assertions)]
+pub fn free_bytes() -> Option<u64> {
+    armed::free_bytes()
+}
+
+/// In a release build the disk alone says it.
+#[cfg(not(debug_assertions))]
+pub const fn free_bytes() -> Option<u64> {
+    None
+}

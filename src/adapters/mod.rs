@@ -13,6 +13,7 @@ pub mod mysql;
 pub mod postgres;
 pub mod process;
 pub mod residue;
+pub mod room;
 mod sql;
 pub mod sqlite;
 pub mod strain;

@@ -222,7 +222,7 @@ fn a_batch_that_was_open_when_the_copy_came_is_not_said_to_be_in_the_source() {
     world.separate_at_most(VISITS, 1);
     world.fail("source.commit", 0, Fault::CrashAfter);
     assert!(world.cycle().is_err());
-    assert_eq!(world.disk.ledger.borrow().history.open_separations.len(), 1);
+    assert_eq!(world.disk.ledger.borrow().history.open_separations.len(), 2);
     put_back(&world, copy);
     stops(world.recover(), "an old copy of the vault");
     let found = found(&world).unwrap();

@@ -183,7 +183,7 @@ fn a_commit_that_the_source_undid_drops_the_copy_and_fails_only_its_rule() {
 
 #[test]
 fn a_batch_that_cannot_be_stored_takes_its_whole_transaction_back() {
-    for (call, skip) in [("vault.store", 1), ("source.take_on", 0), ("vault.batch", 1), ("ledger.append", 3)] {
+    for (call, skip) in [("vault.store", 1), ("source.take_on", 0), ("vault.batch", 1), ("ledger.append", 2)] {
         let world = World::new();
         world.fail(call, skip, Fault::NotApplied);
         // A ledger that cannot be written stops everything, the rest fails a rule.

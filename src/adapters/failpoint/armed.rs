@@ -2,7 +2,8 @@
 //! n-th arrival at a point: `kill:NAME#N` ends the process there with SIGKILL,
 //! `stop:NAME#N` halts it with SIGSTOP until it is told to go on, and
 //! `panic:NAME#N` is a defect of the thread that gets there.
-//! `RETENTIOND_FAILPOINTS_SEEN=FILE` writes down every arrival. What cannot be done
+//! `RETENTIOND_FAILPOINTS_SEEN=FILE` writes down every arrival, and
+//! `RETENTIOND_FREE_BYTES=N` is what the disk is said to have left. What cannot be done
 //! as it was asked aborts the process: a test would pass without its fault.
 
 use std::{
@@ -46,6 +47,11 @@ impl Order {
         };
         Some(Self { action, point: point.to_owned(), arrival: arrival.parse().ok()? })
     }
+}
+
+pub(super) fn free_bytes() -> Option<u64> {
+    let text = env::var("RETENTIOND_FREE_BYTES").ok()?;
+    Some(text.parse().unwrap_or_else(|_| abort()))
 }
 
 pub(super) fn reach(point: &str, side: &str) {

@@ -6,6 +6,7 @@
 //! happens to it closes it, and the server undoes the transaction that was open.
 
 use std::{
+    future::poll_fn,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -247,6 +248,32 @@ impl Link {
 
     pub(super) async fn one(&mut self, text: &str) -> Result<MySqlRow, sqlx::Error> {
         self.all(text).await?.into_iter().next().ok_or(sqlx::Error::RowNotFound)
+    }
+
+    /// Hands over the rows of a statement one by one, as the server sends them. A
+    /// refusal of `take` gives the connection up: the other rows are still in it.
+    pub(super) async fn each(
+        &mut self,
+        text: &str,
+        mut take: impl FnMut(&MySqlRow) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
+        let mut connection = self.take().map_err(failure::engine)?;
+        let done = {
+            let mut rows = connection.fetch(sqlx::raw_sql(AssertSqlSafe(text)));
+            loop {
+                match poll_fn(|context| rows.as_mut().poll_next(context)).await {
+                    Some(Ok(row)) => take(&row)?,
+                    Some(Err(error)) => break Err(error),
+                    None => break Ok(()),
+                }
+            }
+        };
+        self.answered(connection, done).map_err(failure::engine)
+    }
+
+    /// False once the connection was lost.
+    pub(super) const fn is_open(&self) -> bool {
+        self.connection.is_some()
     }
 
     /// Compiles a statement and returns the number of its parameters.

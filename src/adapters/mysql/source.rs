@@ -278,6 +278,7 @@ impl Source for MySqlSource {
 
     async fn search(&mut self, job: &SearchJob<'_>) -> Result<Search, SourceError> {
         self.idle().await?;
-        residue::search(&mut self.link, job).await
+        // The rows of a whole table may take as long as they take.
+        self.link.unhurried(async |link| residue::search(link, job).await).await
     }
 }

@@ -6,9 +6,17 @@
 //! redo log is replaced by a change of its size, and the undo and doublewrite
 //! pages by writing others through them.
 
-use super::{connection::Link, dialect::quote, failure, identity, value};
+use std::{collections::BTreeSet, path::Path, time::Duration};
+
+use super::{
+    connection::Link,
+    failure, identity,
+    places::{self, Place},
+    value,
+};
 use crate::{
-    domain::{deployment::WipeLevel, record::Cell, verdict::Finding},
+    adapters::room,
+    domain::{deployment::WipeLevel, verdict::Finding},
     ports::{Locking, SourceError, WipeJob, Wiped},
 };
 
@@ -19,8 +27,9 @@ const PAGES: u32 = 1_200;
 /// The table for it. It holds nothing of anybody.
 const FILLER: &str = "retentiond_wipe_filler";
 
-/// Seconds that an older transaction, or the purge, is waited for.
-const WAIT_SECONDS: u32 = 10;
+/// How often older transactions are waited for, and how long each time.
+const TRANSACTION_WAITS: u32 = 10;
+const TRANSACTION_WAIT: Duration = Duration::from_millis(500);
 
 pub(super) async fn wipe(link: &mut Link, job: &WipeJob<'_>) -> Result<Wiped, SourceError> {
     let tool = link.version.clone();
@@ -35,16 +44,20 @@ pub(super) async fn wipe(link: &mut Link, job: &WipeJob<'_>) -> Result<Wiped, So
         (WipeLevel::Rewrite, Locking::From(_)) => return nothing(format!("the rewrite waits: {}", job.locking), true),
         _ => {}
     }
-    if let Some(reason) = room(link, job).await? {
+    let places = match places::find(link, job.tables).await? {
+        Ok(places) => places,
+        Err(reason) => return nothing(reason, true),
+    };
+    if let Some(reason) = refuse(link, job, &places).await? {
         return nothing(reason, true);
     }
     let mut recipe = Recipe { link, done: Vec::new(), finding: Finding::pass(), owed: false };
     if let Some(reason) = recipe.older_transactions().await? {
         return nothing(reason, true);
     }
-    let bytes = recipe.tables(job.tables, job.level).await?;
+    let bytes = recipe.tables(&places, job.level).await?;
     match job.level {
-        WipeLevel::Rewrite if recipe.link.is_maria() => recipe.logs(job.tables).await?,
+        WipeLevel::Rewrite if recipe.link.is_maria() => recipe.logs(&places).await?,
         WipeLevel::Rewrite => recipe.finding.absorb(Finding::unknown(
             "the redo log, undo and doublewrite pages keep old pages: no recipe is known for MySQL",
         )),
@@ -57,34 +70,23 @@ pub(super) async fn wipe(link: &mut Link, job: &WipeJob<'_>) -> Result<Wiped, So
     Ok(Wiped { method, tool, bytes, owed, finding })
 }
 
-/// Why a copy of the largest table would not fit, where the data lies on this
-/// host; or why the window is too short.
-async fn room(link: &mut Link, job: &WipeJob<'_>) -> Result<Option<String>, SourceError> {
-    let names: Vec<String> = job.tables.iter().map(|table| literal(table)).collect();
-    if names.is_empty() {
-        return Ok(None);
-    }
-    let ask = format!(
-        "SELECT CAST(coalesce(sum(data_length + index_length), 0) AS SIGNED), @@datadir FROM information_schema.tables \
-         WHERE table_schema = database() AND table_name IN ({})",
-        names.join(", ")
-    );
-    let row = link.one(&ask).await.map_err(failure::engine)?;
-    let (bytes, folder) = (value::number(&row, 0)?.unsigned_abs(), value::text(&row, 1)?);
+/// Why the tables may not be rebuilt now: the window is too short, or a copy of
+/// the largest one would not fit, where the data lies on this host.
+async fn refuse(link: &mut Link, job: &WipeJob<'_>, places: &[Place]) -> Result<Option<String>, SourceError> {
+    let bytes: u64 = places.iter().map(|place| place.bytes).sum();
     if let (Locking::Until(end), WipeLevel::Rewrite, Some(rate)) = (job.locking, job.level, job.bytes_per_second) {
         let seconds = bytes / rate.max(1);
         if (end - job.now).num_seconds().unsigned_abs() < seconds {
-            return Ok(Some(format!("a rewrite of {bytes} bytes would take about {seconds} s, and {}", job.locking)));
+            return Ok(Some(format!(
+                "a rewrite of {bytes} bytes would take about {seconds} s ({rate} bytes/s, as measured), and {}; hint: \
+                 make the window longer",
+                job.locking
+            )));
         }
     }
-    let Ok(system) = rustix::fs::statvfs(folder.as_str()) else { return Ok(None) };
-    let free = system.f_bavail.saturating_mul(system.f_frsize);
-    Ok((free < bytes).then(|| format!("a rewrite needs room for a copy, {bytes} bytes, and {free} are free")))
-}
-
-/// A name of the configuration as text of a statement.
-pub(super) fn literal(name: &str) -> String {
-    value::free_literal(&Cell::Text(name.as_bytes().to_vec()))
+    let largest = places.iter().map(|place| place.bytes).max().unwrap_or_default();
+    let row = link.one("SELECT @@datadir").await.map_err(failure::engine)?;
+    Ok(room::lacking(largest, room::free(Path::new(&value::text(&row, 0)?))))
 }
 
 /// A recipe under way.
@@ -97,27 +99,25 @@ struct Recipe<'l> {
 
 impl Recipe<'_> {
     /// Builds every table anew. Bytes of those that were.
-    async fn tables(&mut self, tables: &[String], level: WipeLevel) -> Result<u64, SourceError> {
+    async fn tables(&mut self, places: &[Place], level: WipeLevel) -> Result<u64, SourceError> {
         // A purge that has not come by yet leaves nothing in the new file.
         self.step("purge waited for", "SET GLOBAL innodb_max_purge_lag_wait = 0", true).await?;
         let mut bytes = 0;
-        for table in tables {
-            let ask = format!(
-                "SELECT CAST(coalesce(sum(data_length + index_length), 0) AS SIGNED), coalesce(max(engine), '') FROM \
-                 information_schema.tables WHERE table_schema = database() AND table_name = {}",
-                literal(table)
-            );
-            let row = self.link.one(&ask).await.map_err(failure::engine)?;
-            let (size, engine) = (value::number(&row, 0)?.unsigned_abs(), value::text(&row, 1)?);
-            if identity::has_no_transactions(&engine) {
-                bytes += if self.weak_table(table, &engine, level).await? { size } else { 0 };
+        for place in places {
+            if identity::has_no_transactions(&place.engine) {
+                bytes += if self.weak_table(place, level).await? { place.bytes } else { 0 };
                 continue;
             }
-            let rebuild = format!("ALTER TABLE {} FORCE, ALGORITHM=INPLACE, LOCK=NONE", quote(table));
+            let rebuild = format!("ALTER TABLE {} FORCE, ALGORITHM=INPLACE, LOCK=NONE", place.sql());
             if self.step("ALTER TABLE FORCE (INPLACE, LOCK=NONE)", &rebuild, false).await? {
-                bytes += size;
+                let ask = format!(
+                    "SELECT CAST(coalesce(sum(data_length + index_length), 0) AS SIGNED) FROM \
+                     information_schema.tables WHERE {}",
+                    place.condition("table_schema", "table_name")
+                );
+                bytes += value::number(&self.link.one(&ask).await.map_err(failure::engine)?, 0)?.unsigned_abs();
             }
-            let flush = format!("FLUSH TABLES {} FOR EXPORT", quote(table));
+            let flush = format!("FLUSH TABLES {} FOR EXPORT", place.sql());
             if self.step("pages flushed", &flush, false).await? {
                 self.step("pages flushed", "UNLOCK TABLES", false).await?;
             }
@@ -126,25 +126,23 @@ impl Recipe<'_> {
     }
 
     /// A table without transactions is built anew under a lock only; true if it was.
-    async fn weak_table(&mut self, table: &str, engine: &str, level: WipeLevel) -> Result<bool, SourceError> {
+    async fn weak_table(&mut self, place: &Place, level: WipeLevel) -> Result<bool, SourceError> {
         if level != WipeLevel::Rewrite {
             self.finding.absorb(Finding::unknown(format!(
-                "table {table} is kept by {engine}, where deleted rows stay until it is built anew, which locks it; \
-                 hint: wipe = \"rewrite\""
+                "table {} is kept by {}, where deleted rows stay until it is built anew, which locks it; hint: wipe = \
+                 \"rewrite\"",
+                place.table, place.engine
             )));
             return Ok(false);
         }
-        self.step("ALTER TABLE FORCE", &format!("ALTER TABLE {} FORCE", quote(table)), false).await
+        self.step("ALTER TABLE FORCE", &format!("ALTER TABLE {} FORCE", place.sql()), false).await
     }
 
     /// What is left outside of the tables: statistics, redo log, undo and
     /// doublewrite pages.
-    async fn logs(&mut self, tables: &[String]) -> Result<(), SourceError> {
-        for table in tables {
-            let forget = format!(
-                "DELETE FROM mysql.column_stats WHERE db_name = database() AND table_name = {}",
-                literal(table)
-            );
+    async fn logs(&mut self, places: &[Place]) -> Result<(), SourceError> {
+        for place in places {
+            let forget = format!("DELETE FROM mysql.column_stats WHERE {}", place.condition("db_name", "table_name"));
             self.step("column_stats cleared", &forget, false).await?;
         }
         self.step("column_stats rewritten", "OPTIMIZE TABLE mysql.column_stats", false).await?;
@@ -189,13 +187,14 @@ impl Recipe<'_> {
         Ok(())
     }
 
-    /// Who still sees what was deleted.
+    /// Who still sees what was deleted: transactions that are there now, and do not
+    /// end soon. Told apart by themselves and not by the time, which the server
+    /// shows in its own zone.
     async fn older_transactions(&mut self) -> Result<Option<String>, SourceError> {
-        let ask = "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <> connection_id() AND \
-                   trx_started < now() - INTERVAL 1 SECOND";
-        for _ in 0..WAIT_SECONDS {
-            let row = match self.link.one(ask).await {
-                Ok(row) => row,
+        let mut older = None;
+        for _ in 0..TRANSACTION_WAITS {
+            let now = match self.transactions().await {
+                Ok(now) => now,
                 Err(error) if failure::is_connection(&error) => return Err(failure::engine(error)),
                 Err(error) => {
                     let what = format!("older transactions could not be looked for: {}", failure::describe(&error));
@@ -203,12 +202,23 @@ impl Recipe<'_> {
                     return Ok(None);
                 }
             };
-            if value::number(&row, 0)? == 0 {
+            let left: BTreeSet<String> =
+                older.take().map_or_else(|| now.clone(), |older: BTreeSet<String>| &older & &now);
+            if left.is_empty() {
                 return Ok(None);
             }
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            older = Some(left);
+            tokio::time::sleep(TRANSACTION_WAIT).await;
         }
         Ok(Some("older transactions still see what was deleted, and keep it; hint: end them".to_owned()))
+    }
+
+    /// Thread and beginning of every transaction but ours.
+    async fn transactions(&mut self) -> Result<BTreeSet<String>, sqlx::Error> {
+        let ask = "SELECT concat(trx_mysql_thread_id, ' ', trx_started) FROM information_schema.innodb_trx WHERE \
+                   trx_mysql_thread_id <> connection_id()";
+        let rows = self.link.all(ask).await?;
+        Ok(rows.iter().filter_map(|row| value::text(row, 0).ok()).collect())
     }
 
     /// One statement; true if it was done. What was not is in the finding, unless

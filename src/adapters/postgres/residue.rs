@@ -137,12 +137,13 @@ pub(super) async fn local_data(session: &mut PgConnection) -> Result<Option<Stri
     Ok(same.then_some(folder))
 }
 
-/// Copies outside of the data directory.
+/// Copies outside of the data directory, and who keeps the log from being cycled.
 async fn outside(session: &mut PgConnection) -> Result<Vec<Searched>, sqlx::Error> {
-    let ask = "SELECT current_setting('archive_mode') <> 'off', (SELECT count(*) FROM pg_stat_replication) + (SELECT \
-               count(*) FROM pg_replication_slots)";
+    let ask = "SELECT current_setting('archive_mode') <> 'off', coalesce((SELECT string_agg(k.name, ', ' ORDER BY \
+               k.name) FROM (SELECT 'slot ' || slot_name::text AS name FROM pg_replication_slots UNION SELECT 'replica ' \
+               || coalesce(nullif(application_name, ''), 'without a name') FROM pg_stat_replication) AS k), '')";
     let row = session.fetch_one(ask).await?;
-    let (archives, replicas): (bool, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let (archives, keepers): (bool, String) = (row.try_get(0)?, row.try_get(1)?);
     let unsearched = |name: &str, reason: String| {
         let unsearched = Some(reason);
         Searched { name: name.to_owned(), unsearched, ..Searched::default() }
@@ -151,8 +152,8 @@ async fn outside(session: &mut PgConnection) -> Result<Vec<Searched>, sqlx::Erro
     if archives {
         places.push(unsearched(horizon::ARCHIVE, "the write-ahead log is archived".to_owned()));
     }
-    if replicas > 0 {
-        places.push(unsearched("replicas", format!("{replicas} replicas and slots keep copies of their own")));
+    if !keepers.is_empty() {
+        places.push(unsearched("replicas", format!("{keepers}: copies of its own, or a log that is held for it")));
     }
     Ok(places)
 }

@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _};
 
 use super::failure::{self, Meaning};
 use crate::{
+    adapters::room,
     domain::{deployment::WipeLevel, verdict::Finding},
     ports::{Locking, WipeJob, Wiped},
 };
@@ -58,7 +59,7 @@ pub async fn wipe(session: &mut PgConnection, job: &WipeJob<'_>) -> Result<Wiped
     let refused = match job.level {
         WipeLevel::None => return nothing("nothing was wiped: deleted rows stay in the files".to_owned(), false),
         WipeLevel::Engine => None,
-        WipeLevel::Rewrite => refuse(session, job, bytes).await?,
+        WipeLevel::Rewrite => refuse(session, job, &leaves).await?,
     };
     let refused = if refused.is_none() { older_snapshots(session).await? } else { refused };
     if let Some(reason) = refused {
@@ -177,8 +178,11 @@ impl Recipe<'_> {
     }
 }
 
-/// Why a rewrite may not begin: the window, or the room for a copy.
-async fn refuse(session: &mut PgConnection, job: &WipeJob<'_>, bytes: u64) -> Result<Option<String>, sqlx::Error> {
+/// Why a rewrite may not begin: the window, or the room for a copy of the largest
+/// table, where the data lies on this host.
+async fn refuse(session: &mut PgConnection, job: &WipeJob<'_>, leaves: &[Leaf]) -> Result<Option<String>, sqlx::Error> {
+    let bytes: u64 = leaves.iter().map(|leaf| leaf.bytes).sum();
+    let largest = leaves.iter().map(|leaf| leaf.bytes).max().unwrap_or_default();
     let (rate, known) = match job.bytes_per_second {
         Some(rate) => (rate.max(1), "as measured"),
         None => (BYTES_PER_SECOND_ASSUMED, "assumed"),
@@ -196,15 +200,8 @@ async fn refuse(session: &mut PgConnection, job: &WipeJob<'_>, bytes: u64) -> Re
         }
         Locking::Until(_) => {}
     }
-    let Some(free) = room(session).await? else { return Ok(None) };
-    Ok((free < bytes).then(|| format!("a rewrite needs room for a copy, {bytes} bytes, and {free} are free")))
-}
-
-/// Free bytes where the data lies, if that is on this host and may be looked at.
-async fn room(session: &mut PgConnection) -> Result<Option<u64>, sqlx::Error> {
     let Some(folder) = super::residue::local_data(session).await? else { return Ok(None) };
-    let system = rustix::fs::statvfs(Path::new(&folder)).ok();
-    Ok(system.map(|system| system.f_bavail.saturating_mul(system.f_frsize)))
+    Ok(room::lacking(largest, room::free(Path::new(&folder))))
 }
 
 /// Who still sees what was deleted. Waits for those that end soon.

@@ -15,7 +15,7 @@ use std::{
 
 use super::{connection::Link, dialect::main_table, failure, slack, value};
 use crate::{
-    adapters::sql::Sql,
+    adapters::{room, sql::Sql},
     domain::{
         deployment::WipeLevel,
         verdict::{Finding, Verdict},
@@ -38,7 +38,7 @@ pub(super) async fn wipe(link: &mut Link, job: &WipeJob<'_>) -> Result<Wiped, So
             return Ok(nothing(Finding::unknown(reason), true));
         }
         (WipeLevel::Engine, _) => engine(link, job.tables).await,
-        (WipeLevel::Rewrite, _) => match room(link).map_err(failure::engine)? {
+        (WipeLevel::Rewrite, _) => match lacking_room(link) {
             Some(reason) => return Ok(nothing(Finding::unknown(reason), true)),
             None => rewrite(link).await.map(|finding| (REWRITTEN, finding)),
         },
@@ -63,13 +63,9 @@ fn file_bytes(link: &Link) -> u64 {
 
 /// Why a rewrite would not fit: the copy, and the journal that undoes it, take
 /// twice the file's size beside it and in the folder for temporary files.
-fn room(link: &Link) -> Result<Option<String>, sqlx::Error> {
+fn lacking_room(link: &Link) -> Option<String> {
     let folder = link.path.parent().unwrap_or(Path::new("."));
-    let system = rustix::fs::statvfs(folder).map_err(|error| sqlx::Error::Io(error.into()))?;
-    let (free, needed) = (system.f_bavail.saturating_mul(system.f_frsize), file_bytes(link).saturating_mul(2));
-    Ok((free < needed).then(|| {
-        format!("a rewrite needs {needed} bytes beside the database, and {free} are free; the wipe has to be repeated")
-    }))
+    room::lacking(file_bytes(link).saturating_mul(2), room::free(folder))
 }
 
 /// Reasons that pass, so that the wipe is done again.

@@ -65,7 +65,7 @@ impl OpenResidue {
             self.source,
             open::local(self.since, settings),
             output::count(records),
-            self.reasons.first().map_or("", String::as_str)
+            self.reasons.join("; ")
         )
     }
 }
