@@ -21,6 +21,10 @@ use super::{
     selection::Bounds,
 };
 
+mod order;
+
+pub use order::{OrderCycle, in_order};
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
@@ -349,45 +353,6 @@ impl Plan {
         }
         counts
     }
-}
-
-/// Datasets of a cycle in an order that never leaves a record waiting for one
-/// that moves later: datasets whose events come through a table, and the rows a
-/// root waits for or cuts off, stand before that table's own dataset.
-pub fn in_order<'a>(datasets: &[&'a Dataset]) -> Result<Vec<&'a Dataset>, OrderCycle> {
-    let mut left: Vec<&Dataset> = datasets.to_vec();
-    let mut ordered = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let free = left.iter().position(|dataset| !left.iter().any(|other| goes_before(other, dataset)));
-        let Some(free) = free else {
-            return Err(OrderCycle { tables: left.iter().map(|dataset| dataset.table.clone()).collect() });
-        };
-        ordered.push(left.remove(free));
-    }
-    Ok(ordered)
-}
-
-/// Datasets that need each other to move first.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("datasets wait for each other: {}", tables.join(", "))]
-pub struct OrderCycle {
-    pub tables: Vec<String>,
-}
-
-fn goes_before(first: &Dataset, second: &Dataset) -> bool {
-    use super::deployment::{Edge, EventPlace};
-    let same_source = first.source == second.source && !std::ptr::eq(first, second);
-    let through =
-        first.events.values().any(|place| matches!(place, EventPlace::Through { table, .. } if *table == second.table));
-    // A row that moves by itself takes its link along: it goes before it is cut,
-    // and before what it belongs to.
-    let before = |edge: Edge| match edge {
-        Edge::Wait | Edge::Unlink => true,
-        Edge::Own => first.table != second.table,
-        Edge::Reference => false,
-    };
-    let linked = second.children.iter().any(|child| before(child.edge) && child.table == first.table);
-    same_source && (through || linked)
 }
 
 #[cfg(test)]

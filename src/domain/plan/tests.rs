@@ -243,6 +243,25 @@ fn datasets_that_do_not_concern_each_other_keep_the_order_of_the_file() {
 }
 
 #[test]
+fn a_table_is_the_same_with_and_without_its_schema_and_in_any_case() {
+    for (here, there) in [("members", "public.members"), ("public.members", "members"), ("Members", "MEMBERS")] {
+        let members = dataset("member", here);
+        let orders = through("contract", "orders", there);
+        assert_eq!(order(&[&members, &orders]).unwrap(), ["orders", here], "{here} and {there}");
+        let mut members = dataset("member", here);
+        members.children.push(waiting_for("complaints", here));
+        let complaints = dataset("complaint", "PUBLIC.Complaints");
+        assert_eq!(order(&[&members, &complaints]).unwrap(), ["PUBLIC.Complaints", here]);
+    }
+    let members = dataset("member", "public.members");
+    let archived = through("contract", "orders", "archive.members");
+    assert_eq!(order(&[&members, &archived]).unwrap(), ["public.members", "orders"], "another schema's");
+    // What only looks like a circle is none.
+    let (ours, theirs) = (through("a", "a", "archive.b"), through("b", "b", "a"));
+    assert_eq!(order(&[&ours, &theirs]).unwrap(), ["b", "a"]);
+}
+
+#[test]
 fn datasets_that_need_each_other_first_are_named() {
     let (a, b) = (through("a", "a", "b"), through("b", "b", "a"));
     let free = dataset("free", "free");
