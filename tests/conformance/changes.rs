@@ -1,7 +1,7 @@
 //! An application that goes on working: between the plan and the run, with locks
 //! of its own, and against the very rows that move.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use retentiond::{
     domain::{deployment::Edge, record::Cell, selection::Cause},
@@ -97,6 +97,9 @@ pub async fn a_row_that_the_application_has_locked_stays_and_moves_later<D: Data
 
 const OPERATIONS: u64 = 10_000;
 const ROWS: i64 = 400;
+
+/// Rows that the application adds below records that move.
+const ADDITIONS: i64 = 2_000;
 
 /// Operations of the application from one batch to the next; it goes on while a
 /// batch is open.
@@ -219,6 +222,67 @@ pub async fn ten_thousand_operations_against_the_rows_that_move_lose_nothing<D: 
     assert_eq!(everywhere, known.versions, "no row is lost, none came back, each as it was written last");
     assert!(moved.len() > 200, "{} moved, {} conflicts", moved.len(), known.conflicts);
     assert_eq!(known.done, OPERATIONS);
+}
+
+/// Rows that come below records while these move, by a link that nobody declared: what is
+/// deleted was sealed, and what came too late for that stays.
+pub async fn rows_added_below_records_that_move_are_lost_nowhere<D: Database>() {
+    let values = (0..ROWS).map(|id| format!("({id}, {OLD})")).collect::<Vec<_>>().join(", ");
+    let database = D::new(&format!(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at DATETIME); CREATE TABLE c (id INTEGER PRIMARY KEY, t_id INTEGER);
+         CREATE INDEX c_t_id ON c (t_id); INSERT INTO t VALUES {values}"
+    ))
+    .await;
+    let mut t = dataset("t", &["id"]);
+    t.children = vec![child("c", "t", &[("t_id", "id")], Edge::Own)];
+    let event = event();
+    let (mut added, mut moved) = (BTreeSet::new(), BTreeSet::new());
+    let (finished, pause) = (std::cell::Cell::new(false), Notify::new());
+    let (mut source, mut application) = (database.source().await, database.application().await);
+    let work = async {
+        let mut state = 7;
+        for id in 0..ADDITIONS {
+            let below = i64::try_from(chance(&mut state)).unwrap() % ROWS;
+            if application.execute(&format!("INSERT INTO c VALUES ({id}, {below})")).await == Ok(1) {
+                added.insert(id);
+            }
+            pause.notify_one();
+        }
+        finished.set(true);
+        pause.notify_one();
+    };
+    let move_on = async {
+        loop {
+            let ending = finished.get();
+            match source.take(&t, &scope(&event, &[], &[]), &Cause::Due, 2).await {
+                Ok(Some(batch)) => {
+                    let widths: Vec<usize> = batch.tables.iter().map(|table| table.columns.len()).collect();
+                    let rows = batch
+                        .records
+                        .iter()
+                        .flat_map(|taken| retentiond::domain::record::decode_rows(&taken.rows, &widths).unwrap());
+                    let below: Vec<i64> = rows.filter(|row| row.table == 1).map(|row| integer(&row.cells[0])).collect();
+                    match source.commit(receipt()).await {
+                        Ok(()) => below.into_iter().for_each(|id| assert!(moved.insert(id), "row {id} moved twice")),
+                        Err(SourceError::RolledBack { .. }) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                Ok(None) if ending => break,
+                Ok(None) => {}
+                Err(_) => source.rollback().await.unwrap(),
+            }
+            if !finished.get() {
+                pause.notified().await;
+            }
+        }
+    };
+    tokio::join!(work, move_on);
+    let left: BTreeSet<i64> =
+        database.ask("SELECT id FROM c").await.iter().map(|id| id.parse::<i64>().unwrap()).collect();
+    assert_eq!(left.intersection(&moved).count(), 0, "in the source and in the vault");
+    assert_eq!(&left | &moved, added, "no row is lost, and none is made up");
+    assert!(!moved.is_empty() && database.ask("SELECT id FROM t").await.is_empty(), "{} moved", moved.len());
 }
 
 fn integer(cell: &Cell) -> i64 {

@@ -32,6 +32,8 @@ mod servers;
 #[cfg(test)]
 mod steps;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod transactions;
 #[cfg(test)]
 mod traps;
@@ -103,6 +105,7 @@ macro_rules! engine {
                     a_schema_that_changes_after_the_plan_stops_its_dataset_only,
                     a_row_that_the_application_has_locked_stays_and_moves_later,
                     ten_thousand_operations_against_the_rows_that_move_lose_nothing,
+                    rows_added_below_records_that_move_are_lost_nowhere,
                 },
             }
         }
@@ -167,6 +170,8 @@ mod on_myisam {
         changes::{
             rows_that_change_after_the_plan_are_taken_as_they_are_then,
             a_schema_that_changes_after_the_plan_stops_its_dataset_only,
+            ten_thousand_operations_against_the_rows_that_move_lose_nothing,
+            rows_added_below_records_that_move_are_lost_nowhere,
         },
     }
 }

@@ -226,7 +226,7 @@ fn a_batch_that_was_open_when_the_copy_came_is_not_said_to_be_in_the_source() {
     put_back(&world, copy);
     stops(world.recover(), "an old copy of the vault");
     let found = found(&world).unwrap();
-    assert_eq!(found.open, 1);
+    assert_eq!(found.open, 2);
     acknowledged(&world, found.digest().unwrap()).unwrap();
     world.recover().unwrap();
     let last = world.events().into_iter().rev().find_map(|event| match event {
