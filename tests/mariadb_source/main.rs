@@ -10,6 +10,8 @@ mod failures;
 #[allow(dead_code, reason = "shared with the suite for all engines")]
 mod fixture;
 #[cfg(test)]
+mod grants;
+#[cfg(test)]
 #[path = "../servers/mod.rs"]
 mod servers;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::deployment::{Address, Dataset, Edge, Engine, EventPlace, ServerAddress};
+use crate::domain::deployment::{Address, Dataset, Edge, Engine, EventPlace, ServerAddress, WipeLevel};
 
 /// What is done with a table, by which columns.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ struct Use {
     cut: BTreeSet<String>,
     /// Its rows go with the last one that points at them.
     referenced: bool,
+    /// What its rows leave in the engine's files is wiped.
+    wiped: bool,
 }
 
 fn uses(datasets: &[&Dataset]) -> BTreeMap<String, Use> {
@@ -30,6 +32,8 @@ fn uses(datasets: &[&Dataset]) -> BTreeMap<String, Use> {
         let root = uses.entry(dataset.table.clone()).or_default();
         root.moved = true;
         root.narrowed |= dataset.condition.is_some();
+        let wiped = dataset.wipe != WipeLevel::None;
+        root.wiped |= wiped;
         root.locked = dataset.key.first().cloned();
         root.read.extend(dataset.key.iter().chain(&dataset.subject).cloned());
         for place in dataset.events.values() {
@@ -45,6 +49,7 @@ fn uses(datasets: &[&Dataset]) -> BTreeMap<String, Use> {
             match child.edge {
                 Edge::Own | Edge::Reference => {
                     table.moved = true;
+                    table.wiped |= wiped;
                     // A link without columns was refused when the file was read.
                     table.locked.get_or_insert_with(|| here().next().unwrap_or_default());
                     table.referenced |= child.edge == Edge::Reference;
@@ -105,7 +110,7 @@ pub fn vault(address: &Address) -> Option<String> {
             [
                 format!("-- The vault, in database {database}, which is empty at first."),
                 format!("CREATE USER IF NOT EXISTS {user} IDENTIFIED BY '<password>';"),
-                format!("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON {}.* TO {user};", ticked(database)),
+                format!("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON {} TO {user};", whole_database(database)),
             ]
             .join("\n")
         }
@@ -128,6 +133,11 @@ fn postgres_source(server: &ServerAddress, uses: &BTreeMap<String, Use>) -> Stri
         format!("ALTER ROLE {} SET default_transaction_read_only = on;", quoted(&scan)),
         format!("GRANT CONNECT ON DATABASE {database} TO {}, {};", quoted(&scan), quoted(mover)),
     ];
+    if uses.values().any(|used| used.wiped) {
+        let to = quoted(mover);
+        lines
+            .push(format!("-- Only the owner of a table may VACUUM it, which a wipe does: GRANT <the owner> TO {to};"));
+    }
     let schemas: BTreeSet<String> = uses.keys().filter_map(|table| postgres_table(table).0).collect();
     let schemas = if schemas.is_empty() { BTreeSet::from(["public".to_owned()]) } else { schemas };
     for schema in schemas.iter().chain((!schemas.contains("public")).then_some(&"public".to_owned())) {
@@ -210,6 +220,11 @@ fn ticked(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
+/// Everything in a database: there, some letters of its name would stand for others.
+fn whole_database(name: &str) -> String {
+    format!("{}.*", ticked(&name.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%")))
+}
+
 fn mysql_user(name: &str) -> String {
     format!("'{}'@'%'", name.replace('\\', "\\\\").replace('\'', "''"))
 }
@@ -232,6 +247,10 @@ fn mysql_source(server: &ServerAddress, uses: &BTreeMap<String, Use>) -> String 
             lines.push(format!("GRANT SELECT ON {name} TO {user};"));
             if moves && used.moved {
                 lines.push(format!("GRANT DELETE, INSERT ON {name} TO {user};"));
+                lines.push(format!("-- MySQL shows triggers to check only with: GRANT TRIGGER ON {name} TO {user};"));
+            }
+            if moves && used.wiped {
+                lines.push(format!("GRANT ALTER, CREATE ON {name} TO {user};"));
             }
             if moves && !used.cut.is_empty() {
                 lines.push(format!("GRANT UPDATE ({}) ON {name} TO {user};", listed(&used.cut)));
@@ -241,9 +260,13 @@ fn mysql_source(server: &ServerAddress, uses: &BTreeMap<String, Use>) -> String 
             }
         }
     }
-    lines.push(format!(
-        "-- Only where a table is kept by MyISAM or Aria: GRANT LOCK TABLES ON {}.* TO {mover};",
-        ticked(&server.database)
-    ));
+    let locking = format!("GRANT LOCK TABLES ON {} TO {mover};", whole_database(&server.database));
+    if uses.values().any(|used| used.wiped) {
+        lines.push("-- A wipe has pages written out first.".to_owned());
+        lines.push(format!("GRANT RELOAD ON *.* TO {mover};"));
+        lines.push(locking);
+    } else {
+        lines.push(format!("-- Only where a table is kept by MyISAM or Aria: {locking}"));
+    }
     lines.join("\n")
 }

@@ -112,15 +112,16 @@ pub fn vault(mut table: Table<'_>, sources: &[Source], findings: &Findings) -> O
     let read = database(&mut table, "url = \"sqlite://vault.db\"", findings);
     table.finish();
     let (vault, span) = read?;
-    let Address::Server(place) = &vault.address else { return Some(vault) };
     for source in sources {
-        let Address::Server(other) = &source.database.address else { continue };
-        if place.same_database(other) {
+        if same_database(&vault.address, &source.database.address) {
             let message = format!("the vault and source `{}` are the same database", source.name);
             let hint = "give the vault a database of its own, best on a server of its own";
             findings.error(span, message, hint);
             return None;
         }
+        let (Address::Server(place), Address::Server(other)) = (&vault.address, &source.database.address) else {
+            continue;
+        };
         if place.same_server(other) {
             let message = format!("the vault and source `{}` are on the same server", source.name);
             let hint = "put the vault on another server: whoever administers or loses this one has both";
@@ -128,6 +129,19 @@ pub fn vault(mut table: Table<'_>, sources: &[Source], findings: &Findings) -> O
         }
     }
     Some(vault)
+}
+
+/// Whether both are one database, as far as their texts tell.
+fn same_database(one: &Address, other: &Address) -> bool {
+    let plain = |path: &str| {
+        let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+        (path.starts_with('/'), parts.map(str::to_owned).collect::<Vec<_>>())
+    };
+    match (one, other) {
+        (Address::Server(one), Address::Server(other)) => one.same_database(other),
+        (Address::File(one), Address::File(other)) => plain(one) == plain(other),
+        (Address::Server(_), Address::File(_)) | (Address::File(_), Address::Server(_)) => false,
+    }
 }
 
 /// A database with the place of its URL.
