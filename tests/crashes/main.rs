@@ -1,5 +1,6 @@
 //! Real crashes of the real binary: killed at every failpoint, at random
-//! instants, and with its database servers killed under it. What is there
+//! instants, and with its database servers killed under it; and lives without a fault, from
+//! each engine to each. What is there
 //! afterwards is counted by plain SQL and by what `read` and `ledger list` say.
 
 #![allow(
@@ -14,6 +15,7 @@ mod blackouts;
 mod failpoints;
 mod life;
 mod moments;
+mod pairs;
 mod reading;
 mod rotation;
 #[path = "../servers/mod.rs"]

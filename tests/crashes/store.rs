@@ -12,27 +12,36 @@ use crate::servers::{Database, Engine};
 pub enum Store<'s> {
     File(PathBuf),
     Server(Database<'s>),
+    /// As a user who may do what `grants` prints, and nothing else.
+    Granted(Database<'s>, String),
 }
+
+/// As `grants` leaves the password to be filled in. PostgreSQL's servers for tests ask
+/// for none.
+pub const PASSWORD: &str = "<password>";
 
 impl Store<'_> {
     pub fn url(&self) -> String {
         match self {
             Self::File(path) => format!("sqlite://{}", path.display()),
             Self::Server(database) => database.url(),
+            Self::Granted(database, user) => database.url_of(user),
         }
     }
 
     pub fn query(&self, sql: &str) -> String {
         match self {
             Self::File(path) => sqlite3(path, sql),
-            Self::Server(database) => database.query(sql),
+            Self::Server(database) | Self::Granted(database, _) => database.query(sql),
         }
     }
 
     /// The type of an instant without a zone.
     pub fn instant(&self) -> &'static str {
         match self {
-            Self::Server(database) if database.server().engine() == Engine::MariaDb => "DATETIME",
+            Self::Server(database) | Self::Granted(database, _) if database.server().engine() == Engine::MariaDb => {
+                "DATETIME"
+            }
             _ => "TIMESTAMP",
         }
     }

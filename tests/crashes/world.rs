@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::store::Store;
+use crate::store::{PASSWORD, Store};
 
 const RULES: &str = r#"[policy]
 title          = "테스트"
@@ -73,14 +73,18 @@ pub struct World<'s> {
     pub vault: Store<'s>,
 }
 
+fn password(store: &Store<'_>) -> &'static str {
+    if matches!(store, Store::Granted(..)) { "password = { env = \"TEST_PASSWORD\" }\n" } else { "" }
+}
+
 impl<'s> World<'s> {
     pub fn new(place: impl FnOnce(&TempDir) -> (Store<'s>, Store<'s>)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (source, vault) = place(&folder);
         let world = Self { folder, source, vault };
         let deployment = format!(
-            "policy = \"rules.toml\"\nstate_dir = \"state\"\n\n[[source]]\nname = \"shop\"\nurl = \"{}\"\n\n\
-             [vault]\nurl = \"{}\"\n\n[ledger]\norigin = \"retention.example/crash\"\n\n\
+            "policy = \"rules.toml\"\nstate_dir = \"state\"\n\n[[source]]\nname = \"shop\"\nurl = \"{}\"\n{}\n\
+             [vault]\nurl = \"{}\"\n{}\n[ledger]\norigin = \"retention.example/crash\"\n\n\
              [limits]\nbatch_rows = 15\n\n[guards]\ntable_share_max = 1.0\nmedian_factor = 1000000\n\
              clock_jump_max = \"4000 days\"\n\n\
              [[dataset]]\nrule = \"member\"\nsource = \"shop\"\ntable = \"members\"\nkey = [\"id\"]\n\
@@ -89,11 +93,24 @@ impl<'s> World<'s> {
              [[dataset]]\nrule = \"visit-log\"\nsource = \"shop\"\ntable = \"visits\"\nkey = [\"id\"]\n\
              subject = \"member_id\"\nevents.recorded = \"visited_at\"\n",
             world.source.url(),
-            world.vault.url()
+            password(&world.source),
+            world.vault.url(),
+            password(&world.vault)
         );
         fs::write(world.path("retentiond.toml"), deployment).unwrap();
         fs::write(world.path("rules.toml"), RULES).unwrap();
         world
+    }
+
+    /// Lets an administrator run what `grants` prints, for the roles of both sides.
+    pub fn grant(&self) {
+        let printed = self.done(&["grants", "--source", "shop"]);
+        let (source, vault) = printed.split_once("-- The vault").unwrap_or((&printed, ""));
+        for (store, sql) in [(&self.source, source), (&self.vault, vault)] {
+            if let Store::Granted(database, _) = store {
+                database.run(&format!("-- {sql}"));
+            }
+        }
     }
 
     /// On SQLite.
@@ -114,6 +131,7 @@ impl<'s> World<'s> {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_retentiond"));
         command.current_dir(self.folder.path()).env_remove("RETENTIOND_LOG").env("NO_COLOR", "1");
+        command.env("TEST_PASSWORD", PASSWORD);
         command.args(["--config", "retentiond.toml"]).args(arguments).stdin(Stdio::null());
         command
     }
