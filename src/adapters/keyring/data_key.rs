@@ -26,7 +26,8 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
 #[derive(Clone)]
 pub struct DataKey {
     secret: Secret,
-    digest_key: OnceLock<hmac::Key>,
+    /// In a box: its state is more than a kilobyte, and most keys of a keystore are never asked.
+    digest_key: OnceLock<Box<hmac::Key>>,
 }
 
 /// Why a segment cannot be sealed or opened.
@@ -87,7 +88,7 @@ impl DataKey {
             return Ok(key);
         }
         let secret = Secret::derive(self.secret.expose(), &[DIGEST_INFO])?;
-        Ok(self.digest_key.get_or_init(|| hmac::Key::new(hmac::HMAC_SHA256, secret.expose())))
+        Ok(self.digest_key.get_or_init(|| Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret.expose()))))
     }
 }
 
