@@ -191,7 +191,9 @@ impl<V, K, L: Ledger, C: Clock> Verification<'_, V, K, L, C> {
             let (search, elapsed_ms) = self.search(&open, sources).await;
             let mut first = 0;
             for case in open {
-                let is_fresh = case.known.is_none();
+                // A search that waited for a wipe found nothing out: the first one counts.
+                let unsearched = |location: &Location| location.state == State::Unsearched;
+                let is_fresh = case.known.as_ref().is_none_or(|known| known.scan.locations.iter().all(unsearched));
                 let of_case = first..first + case.values.len();
                 first = of_case.end;
                 let result = self.record(case, &search, of_case, elapsed_ms)?;

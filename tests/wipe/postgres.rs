@@ -1,7 +1,7 @@
 //! PostgreSQL: a cluster of its own for each test, since the write-ahead log is
 //! one for all databases.
 
-use std::fs;
+use std::{fs, io::Write as _};
 
 use retentiond::{
     adapters::postgres::{residue::search, wipe::wipe},
@@ -73,6 +73,14 @@ async fn a_planted_value_is_found_in_a_log_file_in_a_forgotten_file_and_through_
     fs::write(server.data().join("base/forgotten"), format!("..{token}..")).unwrap();
     let planted = search(&mut session, &searching(&tables, &values)).await.unwrap();
     assert_eq!((found(&planted, "wal"), found(&planted, "others"), found(&planted, "heap")), (1, 1, 0));
+    for (relation, location) in [("people", "heap"), ("people_name", "indexes"), ("pg_statistic", "statistics")] {
+        let file = database.query(&format!("SELECT pg_relation_filepath('{relation}')"));
+        let mut end = fs::OpenOptions::new().append(true).open(server.data().join(&file)).unwrap();
+        // A page behind the last one, as a crash may leave it.
+        end.write_all(format!("..{token}..").as_bytes()).unwrap();
+        let search = search(&mut session, &searching(&tables, &values)).await.unwrap();
+        assert_eq!(found(&search, location), 1, "{file}: {search:?}");
+    }
     let others = planted.places.iter().find(|place| place.name == "others").unwrap();
     assert!(others.places.contains("base/forgotten"), "{:?}", others.places);
 
@@ -120,6 +128,7 @@ async fn a_rewrite_is_owed_without_a_window_outside_of_it_too_short_a_one_and_un
         job.bytes_per_second = Some(1);
         let wiped = wipe(&mut session, &job).await.unwrap();
         assert!(wiped.owed && wiped.finding.reasons[0].contains(says), "{wiped:?}");
+        assert!(wiped.finding.reasons[0].contains(" s (1 bytes/s, as measured)"), "{wiped:?}");
     }
     let mut older = connect(&database).await;
     sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM people")

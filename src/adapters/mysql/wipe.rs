@@ -146,8 +146,34 @@ impl Recipe<'_> {
             self.step("column_stats cleared", &forget, false).await?;
         }
         self.step("column_stats rewritten", "OPTIMIZE TABLE mysql.column_stats", false).await?;
+        let before = self.free_undo().await?;
         self.fill().await?;
-        self.redo().await
+        self.step("undo freed", "SET GLOBAL innodb_max_purge_lag_wait = 0", false).await?;
+        self.redo().await?;
+        for (name, value) in before {
+            if !self.step("undo freed", &format!("SET GLOBAL {name} = {value}"), false).await? {
+                self.finding.absorb(Finding::unknown(format!("{name} was left at 1 instead of {value}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Undo pages of a deletion stay as they are until the server cuts its history,
+    /// which it does now and then, and until something else is written there. So the
+    /// history is cut at every step for a while, and what is freed is overwritten;
+    /// the change of the redo log writes it out. What the settings were is returned.
+    async fn free_undo(&mut self) -> Result<Vec<(&'static str, i64)>, SourceError> {
+        let mut before = Vec::new();
+        for name in ["innodb_immediate_scrub_data_uncompressed", "innodb_purge_rseg_truncate_frequency"] {
+            match self.link.one(&format!("SELECT CAST(@@GLOBAL.{name} AS SIGNED)")).await {
+                Ok(row) => before.push((name, value::number(&row, 0)?)),
+                Err(error) if failure::is_connection(&error) => return Err(failure::engine(error)),
+                // The step says that this version does not have it.
+                Err(_) => {}
+            }
+            self.step("undo freed", &format!("SET GLOBAL {name} = 1"), false).await?;
+        }
+        Ok(before)
     }
 
     /// Writes other pages through undo and doublewrite.
