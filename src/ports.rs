@@ -239,6 +239,9 @@ pub trait Vault {
     /// Index blobs of all segments, or of one rule's.
     async fn indexes(&mut self, rule: Option<&RuleId>) -> Result<Vec<IndexRow>, VaultError>;
 
+    /// Index blobs of one bucket's segments.
+    async fn indexes_of(&mut self, bucket: &BucketId) -> Result<Vec<IndexRow>, VaultError>;
+
     /// The segment with this number. Numbers are never used twice.
     async fn segment(&mut self, id: i64) -> Result<Option<Sealed>, VaultError>;
 

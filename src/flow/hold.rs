@@ -191,9 +191,8 @@ pub async fn set_aside<V: Vault, K: Keyring, L: Ledger>(
 ) -> Result<(), Failure> {
     let rule = bucket.policy_rule();
     for hold in concerning(holds, &rule) {
-        let rows = custody.vault.indexes(Some(&bucket.rule)).await?;
         let mut found = Vec::new();
-        for row in rows.into_iter().filter(|row| row.bucket == *bucket) {
+        for row in custody.vault.indexes_of(bucket).await? {
             let numbers = covered(&mut custody.vault, &custody.keyring, hold, &row).await?;
             if !numbers.is_empty() {
                 found.push((row.id, numbers));

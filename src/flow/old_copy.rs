@@ -145,10 +145,7 @@ async fn remove<V: Vault, K: Keyring, L>(
     bucket: &BucketId,
 ) -> Result<(u64, u64), Failure> {
     let (mut segments, mut records) = (0, 0);
-    for row in custody.vault.indexes(Some(&bucket.rule)).await? {
-        if row.bucket != *bucket {
-            continue;
-        }
+    for row in custody.vault.indexes_of(bucket).await? {
         let Some(segment) = custody.vault.segment(row.id).await? else { continue };
         if custody.keyring.opens_with_any_key(&segment.header, &segment.body) {
             return Err(Failure::StateUnknown(format!(

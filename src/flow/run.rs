@@ -31,7 +31,7 @@ use crate::{
         deployment::Dataset,
         destroy::BucketFacts,
         guard::Guard,
-        id::{Digest, RuleId},
+        id::{BucketId, Digest, RuleId},
         ledger::event::Event,
         plan::{Plan, Separation},
         verdict::{Finding, Verdict},
@@ -166,6 +166,7 @@ impl<'a> Cycle<'a> {
     ) -> Result<(), Failure> {
         let book = self.book;
         let ordered = book.datasets_in_order().map_err(|error| Failure::StateUnknown(error.to_string()))?;
+        let stored: BTreeSet<BucketId> = self.buckets.iter().map(|facts| facts.bucket.clone()).collect();
         for dataset in ordered {
             let planned = self.planned(dataset).unwrap_or_default();
             let (rows_max, ahead_max, idle) = (planned.rows, self.ahead(dataset), self.idle());
@@ -173,7 +174,7 @@ impl<'a> Cycle<'a> {
                 continue;
             }
             progress.begin(&format!("separate {}", dataset.table), rows_max);
-            let job = separate::Job { book, dataset, at: self.at, rows_max, ahead_max, idle: &idle };
+            let job = separate::Job { book, dataset, at: self.at, rows_max, ahead_max, idle: &idle, stored: &stored };
             let result = self.separate_dataset(&job, planned, sources, custody, clock, progress).await;
             progress.end();
             result?;

@@ -112,6 +112,11 @@ impl Unsealed {
         Self { bucket, header, body, located }
     }
 
+    /// What its records are found by in an index.
+    pub fn located(&self) -> &[Located] {
+        &self.located
+    }
+
     pub fn seal<K: Keyring>(&self, keyring: &K) -> Result<Sealed, Failure> {
         let header = canonical::bytes(&self.header).map_err(|error| Failure::StateUnknown(error.to_string()))?;
         let body = keyring.seal(&self.bucket, &header, &self.body)?;

@@ -19,7 +19,7 @@ use crate::{
     domain::{
         deployment::Dataset,
         hold::Held,
-        id::RuleId,
+        id::{BucketId, RuleId},
         selection::{Cause, Scope},
     },
     ports::{Clock, Failure, Keyring, Ledger, Pace, Progress, Source, Turn, Vault},
@@ -58,6 +58,8 @@ pub struct Job<'a> {
     pub ahead_max: u64,
     /// Rules by which nothing is due in this cycle.
     pub idle: &'a BTreeSet<RuleId>,
+    /// Buckets that the vault had before this cycle.
+    pub stored: &'a BTreeSet<BucketId>,
 }
 
 /// Moves everything of the job's dataset that may move. `moved` grows with every

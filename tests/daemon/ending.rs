@@ -117,7 +117,7 @@ fn a_defect_in_a_cycle_ends_the_daemon_with_70_and_the_next_start_recovers() {
         assert!(text.contains(said), "{said}: {text}");
     }
     let open = world.at(AFTERWARDS, &["status", "--format", "json"]).ends_with(0).json()["open"].clone();
-    assert_eq!(open["separations"], 1, "{open}");
+    assert_eq!(open["separations"], 2, "both batches of the transaction: {open}");
 
     let mut next = Daemon::start_at(&world, AFTERWARDS);
     all_move(&world);

@@ -177,6 +177,19 @@ impl Vault for MemoryVault {
         })
     }
 
+    async fn indexes_of(&mut self, bucket: &BucketId) -> Result<Vec<IndexRow>, VaultError> {
+        self.0.read("vault.indexes_of", engine, || {
+            let vault = self.0.vault.borrow();
+            let of_bucket = vault.segments.iter().filter(|(_, (sealed, _))| sealed.bucket == *bucket);
+            let row = |(id, (sealed, _)): (&i64, &(Sealed, DateTime<Utc>))| IndexRow {
+                id: *id,
+                bucket: sealed.bucket.clone(),
+                index: sealed.index.clone(),
+            };
+            Ok(of_bucket.map(row).collect())
+        })
+    }
+
     async fn segment(&mut self, id: i64) -> Result<Option<Sealed>, VaultError> {
         self.0.read("vault.segment", engine, || {
             Ok(self.0.vault.borrow().segments.get(&id).map(|(sealed, _)| sealed.clone()))

@@ -258,7 +258,8 @@ impl World {
     pub fn separate_at_most(&self, dataset: usize, rows_max: u64) -> u64 {
         let (mut process, mut sources, book) = (self.process(), self.sources(), self.book());
         let dataset = &self.deployment.datasets[dataset];
-        let job = Job { book: &book, dataset, at: self.disk.now.get(), rows_max, ahead_max: 0, idle: &BTreeSet::new() };
+        let (at, none, stored) = (self.disk.now.get(), BTreeSet::new(), BTreeSet::new());
+        let job = Job { book: &book, dataset, at, rows_max, ahead_max: 0, idle: &none, stored: &stored };
         let (source, mut moved) = (sources.get(&dataset.source).unwrap(), Moved::default());
         let flow = now_or_never(separate(&job, source, &mut process, &self.clock(), &mut Silent, &mut moved)).unwrap();
         assert_eq!(flow, ControlFlow::Continue(()), "nothing stops it");

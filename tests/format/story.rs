@@ -81,6 +81,7 @@ fn separation(plan: Digest) -> Vec<Event> {
         buckets: 1,
         first: withdrawn(),
         last: withdrawn(),
+        again: 0,
         digest: batch_digest(),
     };
     let tables = || vec!["addresses".to_owned(), "members".to_owned()];

@@ -71,6 +71,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "deployment-unknown-event",
     "deployment-unknown-rule-and-source",
     "deployment-vault-in-a-source",
+    "deployment-vault-in-a-sqlite-source",
     "rules-against-statutes",
     "rules-approval-of-a-later-version",
     "rules-cooling-off-too-long",

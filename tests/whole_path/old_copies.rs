@@ -120,3 +120,42 @@ fn a_state_folder_put_back_with_its_anchor_is_found_by_the_vault() {
     world.at(LATER, &["run"]).ends_with(70).says(&["shorter than the vault remembers"]);
     world.at(NOW, &["run"]).ends_with(70);
 }
+
+/// Records that moved and, of them, those that had moved before, by the intents of
+/// the newest run.
+fn moved_again(world: &World) -> (u64, u64) {
+    let intents = world.at(LATER, &["ledger", "list", "--type", "separate.intent", "--format", "json"]).json();
+    let intents = intents.as_array().unwrap();
+    let newest = intents.last().unwrap()["run"].clone();
+    let of_run = intents.iter().filter(|intent| intent["run"] == newest);
+    of_run.fold((0, 0), |(records, again), intent| {
+        (records + intent["records"].as_u64().unwrap(), again + intent["again"].as_u64().unwrap_or(0))
+    })
+}
+
+#[test]
+fn what_an_older_copy_of_the_source_brings_back_leaves_again_and_the_ledger_says_so() {
+    let world = World::simulation();
+    world.copy("shop", "older");
+    let put_back = || {
+        world.remove("shop");
+        world.copy("older", "shop");
+    };
+    world.reviewed_run(NOW).ends_with(0);
+    let (rows, (records, again)) = (world.rows(), moved_again(&world));
+    assert!(records > 0 && again == 0, "{records} {again}");
+
+    // The vault holds all of them.
+    put_back();
+    world.at(NOW, &["run"]).ends_with(0);
+    assert_eq!(moved_again(&world), (records, records));
+    assert_eq!(world.rows(), rows);
+
+    // Some were destroyed since, and the vault holds the others.
+    world.at(LATER, &["run"]).ends_with(0);
+    put_back();
+    world.at(LATER, &["run"]).ends_with(0);
+    let (moved, again) = moved_again(&world);
+    assert!(moved >= records && again == moved, "{moved} {again}");
+    world.at(LATER, &["ledger", "verify"]).ends_with(0);
+}

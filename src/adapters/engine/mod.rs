@@ -313,6 +313,10 @@ impl Vault for AnyVault {
         each!(self, vault => vault.indexes(rule).await)
     }
 
+    async fn indexes_of(&mut self, bucket: &BucketId) -> Result<Vec<IndexRow>, VaultError> {
+        each!(self, vault => vault.indexes_of(bucket).await)
+    }
+
     async fn segment(&mut self, id: i64) -> Result<Option<Sealed>, VaultError> {
         each!(self, vault => vault.segment(id).await)
     }

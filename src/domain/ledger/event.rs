@@ -219,6 +219,10 @@ pub struct SeparateIntent {
     pub buckets: u64,
     pub first: NaiveDate,
     pub last: NaiveDate,
+    /// Of the records, those that the vault holds already, and those whose bucket
+    /// was destroyed before: they came back, or came late.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub again: u64,
     /// Over the buckets' keyed digests of their rows: checkable while the keys
     /// live, noise afterwards.
     pub digest: Digest,

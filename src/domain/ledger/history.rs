@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 mod facts;
 mod persons;
@@ -76,6 +76,8 @@ pub struct History {
     /// The entry that announced the last batch that was committed: the vault knows
     /// of it, unless it is an older copy that nobody has acknowledged.
     pub stored_last: Option<u64>,
+    /// Event dates of the buckets that were destroyed, by rule.
+    dates_destroyed: BTreeMap<RuleId, BTreeSet<NaiveDate>>,
     /// An older copy of the vault that was acknowledged and is not cleared yet.
     pub acknowledged: Option<Acknowledged>,
     /// What was refused last under the policy in force, as a whole and for which
@@ -304,9 +306,10 @@ impl History {
             return Err(out_of_order("destroy.outcome", operation));
         }
         let position = self.position_of(operation);
-        close(&mut self.open_destructions, position, "destroy.outcome", operation.as_str())?;
+        let closed = close(&mut self.open_destructions, position, "destroy.outcome", operation.as_str())?;
         if outcome.result == DestroyResult::Destroyed {
             self.left_vault(&outcome.rule, outcome.records);
+            self.dates_destroyed.entry(outcome.rule.clone()).or_default().extend(closed.open.intent.dates);
         }
         Ok(())
     }

@@ -32,6 +32,7 @@ fn separation(batch: &str, records: u64, day: u32) -> [Event; 2] {
         buckets: 1,
         first: date(day),
         last: date(day),
+        again: 0,
         digest: Digest::of(b"rows"),
     };
     let outcome = Event::SeparateOutcome { batch: batch.into(), result: SeparateResult::Committed, reason: None };

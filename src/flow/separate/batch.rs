@@ -8,6 +8,7 @@ use crate::{
     domain::{
         hold::Held,
         id::{BatchId, BucketId, Digest},
+        index::{self, Locator},
         ledger::event::{Event, SeparateIntent},
         seal::{CopyDiffers, SealReceipt},
         segment::Sealed,
@@ -77,7 +78,8 @@ pub(super) async fn keep<V: Vault, K: Keyring, L: Ledger>(
     let common = Batchwide { book: job.book, dataset: job.dataset, batch: &id, cause };
     let (segments, digest) = prepare(job, &common, &mut custody.keyring, &pending)?;
     drop(pending);
-    let intent = intent(&common, &segments, digest);
+    let again = again(job, custody, &segments).await?;
+    let intent = SeparateIntent { again, ..intent(&common, &segments, digest) };
     custody.ledger.append(vec![Event::SeparateIntent(intent.clone())])?;
     announced.add(intent);
     store(custody, clock, &id, segments, digest).await
@@ -130,8 +132,37 @@ fn intent(common: &Batchwide<'_>, segments: &[Unsealed], digest: Digest) -> Sepa
         buckets: dates().collect::<BTreeSet<_>>().len() as u64,
         first: dates().min().unwrap_or_default(),
         last: dates().max().unwrap_or_default(),
+        again: 0,
         digest,
     }
+}
+
+/// Records that were separated before: the vault holds them, or their bucket was
+/// destroyed. An older copy of the source was put back, or they came late. A bucket
+/// that is filled for the first time is not asked for.
+async fn again<V: Vault, K, L: Ledger>(
+    job: &Job<'_>,
+    custody: &mut Custody<V, K, L>,
+    segments: &[Unsealed],
+) -> Result<u64, Failure> {
+    let mut again = 0;
+    for segment in segments {
+        if custody.ledger.history().was_destroyed(&segment.bucket) {
+            again += segment.header.records;
+        } else if job.stored.contains(&segment.bucket) {
+            let rows = custody.vault.indexes_of(&segment.bucket).await?;
+            for located in segment.located() {
+                let found = rows.iter().map(|row| index::find(&row.index, Locator::Key, &located.key));
+                let found = found.collect::<Result<Vec<_>, _>>().map_err(|_| malformed(&segment.bucket))?;
+                again += u64::from(found.iter().any(|numbers| !numbers.is_empty()));
+            }
+        }
+    }
+    Ok(again)
+}
+
+fn malformed(bucket: &BucketId) -> Failure {
+    Failure::StateUnknown(format!("a segment of bucket {bucket} has a malformed index"))
 }
 
 /// Seals, stores, reads back and compares.

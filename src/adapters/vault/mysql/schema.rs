@@ -114,6 +114,9 @@ pub const INDEXES: &str = "SELECT id, bucket_rule, bucket_date, idx FROM segment
 pub const INDEXES_OF_RULE: &str =
     "SELECT id, bucket_rule, bucket_date, idx FROM segment WHERE bucket_rule = ? ORDER BY id";
 
+pub const INDEXES_OF_BUCKET: &str = "SELECT id, bucket_rule, bucket_date, idx FROM segment
+    WHERE bucket_rule = ? AND bucket_date = ? ORDER BY id";
+
 /// Segments and bytes of one bucket, locked.
 pub const BUCKET_SIZE: &str = "SELECT CAST(count(*) AS SIGNED), CAST(coalesce(sum(bytes), 0) AS SIGNED)
     FROM segment WHERE bucket_rule = ? AND bucket_date = ? FOR UPDATE";

@@ -253,6 +253,10 @@ impl Vault for PostgresVault {
         self.read(async |session| segments::indexes(session, rule).await).await
     }
 
+    async fn indexes_of(&mut self, bucket: &BucketId) -> Result<Vec<IndexRow>, VaultError> {
+        self.read(async |session| segments::indexes_of(session, bucket).await).await
+    }
+
     async fn segment(&mut self, id: i64) -> Result<Option<Sealed>, VaultError> {
         self.read(async |session| segments::one(session, id).await).await
     }

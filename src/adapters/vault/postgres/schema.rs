@@ -116,6 +116,9 @@ pub const INDEXES: &str = "SELECT id, bucket_rule, bucket_date, idx FROM retenti
 pub const INDEXES_OF_RULE: &str =
     "SELECT id, bucket_rule, bucket_date, idx FROM retentiond.segment WHERE bucket_rule = $1 ORDER BY id";
 
+pub const INDEXES_OF_BUCKET: &str = "SELECT id, bucket_rule, bucket_date, idx FROM retentiond.segment
+    WHERE bucket_rule = $1 AND bucket_date = $2 ORDER BY id";
+
 pub const DELETE_BUCKETS: &str =
     "DELETE FROM retentiond.segment WHERE bucket_rule = $1 AND bucket_date = ANY ($2) RETURNING bytes";
 

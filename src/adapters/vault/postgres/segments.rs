@@ -103,9 +103,17 @@ pub async fn indexes(session: &mut PgConnection, rule: Option<&RuleId>) -> Resul
         None => sqlx::query(schema::INDEXES),
     };
     let rows = statement.fetch_all(session).await.map_err(from_postgres)?;
-    rows.iter()
-        .map(|row| Ok(IndexRow { id: column(row, 0)?, bucket: read_bucket(row, 1)?, index: column(row, 3)? }))
-        .collect()
+    rows.iter().map(index_row).collect()
+}
+
+pub async fn indexes_of(session: &mut PgConnection, bucket: &BucketId) -> Result<Vec<IndexRow>, VaultError> {
+    let statement = sqlx::query(schema::INDEXES_OF_BUCKET).bind(bucket.rule.as_str()).bind(bucket.date.to_string());
+    let rows = statement.fetch_all(session).await.map_err(from_postgres)?;
+    rows.iter().map(index_row).collect()
+}
+
+fn index_row(row: &PgRow) -> Result<IndexRow, VaultError> {
+    Ok(IndexRow { id: column(row, 0)?, bucket: read_bucket(row, 1)?, index: column(row, 3)? })
 }
 
 pub async fn buckets(session: &mut PgConnection) -> Result<Vec<BucketFacts>, VaultError> {

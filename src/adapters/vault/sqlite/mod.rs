@@ -184,6 +184,10 @@ impl Vault for SqliteVault {
         self.read(async |connection| segments::indexes(connection, rule).await).await
     }
 
+    async fn indexes_of(&mut self, bucket: &BucketId) -> Result<Vec<IndexRow>, VaultError> {
+        self.read(async |connection| segments::indexes_of(connection, bucket).await).await
+    }
+
     async fn segment(&mut self, id: i64) -> Result<Option<Sealed>, VaultError> {
         self.read(async |connection| segments::one(connection, id).await).await
     }

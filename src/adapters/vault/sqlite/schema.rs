@@ -103,6 +103,9 @@ pub const INDEXES: &str = "SELECT id, bucket_rule, bucket_date, idx FROM segment
 pub const INDEXES_OF_RULE: &str =
     "SELECT id, bucket_rule, bucket_date, idx FROM segment WHERE bucket_rule = ?1 ORDER BY id";
 
+pub const INDEXES_OF_BUCKET: &str = "SELECT id, bucket_rule, bucket_date, idx FROM segment
+    WHERE bucket_rule = ?1 AND bucket_date = ?2 ORDER BY id";
+
 /// `?2`: the bucket dates as a JSON list.
 pub const DELETE_BUCKETS: &str = "DELETE FROM segment
     WHERE bucket_rule = ?1 AND bucket_date IN (SELECT value FROM json_each(?2)) RETURNING bytes";

@@ -90,9 +90,17 @@ pub async fn indexes(connection: &mut SqliteConnection, rule: Option<&RuleId>) -
         None => sqlx::query(schema::INDEXES),
     };
     let rows = statement.fetch_all(connection).await.map_err(from_sqlite)?;
-    rows.iter()
-        .map(|row| Ok(IndexRow { id: column(row, 0)?, bucket: read_bucket(row, 1)?, index: column(row, 3)? }))
-        .collect()
+    rows.iter().map(index_row).collect()
+}
+
+pub async fn indexes_of(connection: &mut SqliteConnection, bucket: &BucketId) -> Result<Vec<IndexRow>, VaultError> {
+    let statement = sqlx::query(schema::INDEXES_OF_BUCKET).bind(bucket.rule.as_str()).bind(bucket.date.to_string());
+    let rows = statement.fetch_all(connection).await.map_err(from_sqlite)?;
+    rows.iter().map(index_row).collect()
+}
+
+fn index_row(row: &SqliteRow) -> Result<IndexRow, VaultError> {
+    Ok(IndexRow { id: column(row, 0)?, bucket: read_bucket(row, 1)?, index: column(row, 3)? })
 }
 
 pub async fn buckets(connection: &mut SqliteConnection) -> Result<Vec<BucketFacts>, VaultError> {

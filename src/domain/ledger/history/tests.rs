@@ -89,6 +89,7 @@ fn separate(batch: &str, rule: &str, records: u64) -> Event {
         buckets: 1,
         first: NaiveDate::default(),
         last: NaiveDate::default(),
+        again: 0,
         digest: Digest::of(b""),
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{Acknowledged, History, HistoryError, close};
 use crate::domain::{
-    id::{BatchId, OperationId, RuleId},
+    id::{BatchId, BucketId, OperationId, RuleId},
     ledger::event::{Entry, Event, RestoreResult, SeparateResult},
 };
 
@@ -23,6 +23,12 @@ impl History {
             *records = records.saturating_add(closed.intent.records);
         }
         Ok(())
+    }
+
+    /// Whether records of this rule and event date were destroyed before.
+    #[must_use]
+    pub fn was_destroyed(&self, bucket: &BucketId) -> bool {
+        self.dates_destroyed.get(&bucket.policy_rule()).is_some_and(|dates| dates.contains(&bucket.date))
     }
 
     pub(super) fn restored(&mut self, operation: &OperationId, result: RestoreResult) -> Result<(), HistoryError> {

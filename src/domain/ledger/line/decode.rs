@@ -221,6 +221,7 @@ fn residue_scanned(f: &mut Fields<'_>) -> Result<Scan, LineError> {
 
 fn separate_intent(f: &mut Fields<'_>) -> Result<SeparateIntent, LineError> {
     Ok(SeparateIntent {
+        again: f.optional("again")?.unwrap_or_default(),
         batch: f.text("batch")?,
         buckets: f.number("buckets")?,
         cause: f.json("cause")?,

@@ -41,6 +41,7 @@ fn entry(tables: &[(&str, u64)]) -> Entry {
         buckets: 0,
         first: NaiveDate::from_ymd_opt(2020, 2, 29).unwrap(),
         last: NaiveDate::from_ymd_opt(2021, 2, 28).unwrap(),
+        again: 0,
         digest: Digest::of(b""),
     }))
 }

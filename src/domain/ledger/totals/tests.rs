@@ -38,6 +38,7 @@ fn intent(batch: &str, records: u64) -> Event {
         buckets: 1,
         first: date("2026-11-01"),
         last: date("2026-11-01"),
+        again: 0,
         digest: Digest([0; 32]),
     })
 }
