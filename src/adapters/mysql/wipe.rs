@@ -165,13 +165,14 @@ impl Recipe<'_> {
     async fn free_undo(&mut self) -> Result<Vec<(&'static str, i64)>, SourceError> {
         let mut before = Vec::new();
         for name in ["innodb_immediate_scrub_data_uncompressed", "innodb_purge_rseg_truncate_frequency"] {
-            match self.link.one(&format!("SELECT CAST(@@GLOBAL.{name} AS SIGNED)")).await {
-                Ok(row) => before.push((name, value::number(&row, 0)?)),
+            let known = match self.link.one(&format!("SELECT CAST(@@GLOBAL.{name} AS SIGNED)")).await {
+                Ok(row) => Some(value::number(&row, 0)?),
                 Err(error) if failure::is_connection(&error) => return Err(failure::engine(error)),
-                // The step says that this version does not have it.
-                Err(_) => {}
-            }
-            self.step("undo freed", &format!("SET GLOBAL {name} = 1"), false).await?;
+                // A version without it: the step says so, and there is nothing to set back.
+                Err(_) => None,
+            };
+            let is_set = self.step("undo freed", &format!("SET GLOBAL {name} = 1"), false).await?;
+            before.extend(known.filter(|_| is_set).map(|value| (name, value)));
         }
         Ok(before)
     }
@@ -244,7 +245,8 @@ impl Recipe<'_> {
         let ask = "SELECT concat(trx_mysql_thread_id, ' ', trx_started) FROM information_schema.innodb_trx WHERE \
                    trx_mysql_thread_id <> connection_id()";
         let rows = self.link.all(ask).await?;
-        Ok(rows.iter().filter_map(|row| value::text(row, 0).ok()).collect())
+        // One that cannot be told apart is there at every look: it counts as one that does not end.
+        Ok(rows.iter().map(|row| value::text(row, 0).unwrap_or_default()).collect())
     }
 
     /// One statement; true if it was done. What was not is in the finding, unless
