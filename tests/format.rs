@@ -162,7 +162,7 @@ fn the_index_finds_records_by_key_and_by_subject() {
 #[test]
 fn the_keystore_opens_with_root_and_key_encryption_key_and_holds_the_data_key() {
     let file = case("keystore.1");
-    let keys = keystore::open(&file, &label(), &wrapping_key()).unwrap();
+    let keys = keystore::Body::open(&file, &label(), &wrapping_key()).unwrap().keys().unwrap();
     assert_eq!(keys.len(), 1);
     assert_eq!(keys[&example::bucket()], data_key());
     assert!(!keystore::fits(&file, &Secret::copy_of(&[7; 32]).unwrap()));

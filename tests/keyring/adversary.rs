@@ -146,7 +146,7 @@ impl Play {
             for label in &labels {
                 let wrapping_key = label.wrapping_key(&root, &kek()).unwrap();
                 for (_, file) in &self.recorded {
-                    match keystore::open(file, label, &wrapping_key) {
+                    match keystore::Body::open(file, label, &wrapping_key).and_then(|body| body.keys()) {
                         Ok(opened) => keys.extend(opened.into_values()),
                         Err(_) => assert!(!keystore::fits(file, &wrapping_key), "fits under another label"),
                     }

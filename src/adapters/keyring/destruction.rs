@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, io};
 
 use super::{
     FileKeyring,
-    keystore::{self, DataKeys, KeystoreError},
+    keystore::{self, Body, KeystoreError},
     read_keystore,
     secret::Secret,
     unknown, unwritten,
@@ -25,7 +25,8 @@ use crate::{
 pub(super) struct NextEpoch {
     pub(super) epoch: u64,
     pub(super) root: Secret,
-    pub(super) survivors: DataKeys,
+    /// The keys of all but the victims.
+    pub(super) survivors: Body,
 }
 
 impl FileKeyring {
@@ -74,7 +75,7 @@ impl FileKeyring {
         let attempt = self.write_next(epoch, victims).and_then(|next| {
             failpoint::reach("keyring.next-written");
             self.compare_next(&next)?;
-            self.install_next(next)
+            self.install_next(next, victims)
         });
         attempt.map_err(|error| match self.abandon(epoch) {
             Ok(()) => error,
@@ -84,12 +85,12 @@ impl FileKeyring {
 
     /// Writes the next keystore under a fresh root.
     pub(super) fn write_next(&self, epoch: u64, victims: &BTreeSet<BucketId>) -> Result<NextEpoch, KeyringError> {
-        let mut survivors = self.keys.clone();
-        survivors.retain(|bucket, _| !victims.contains(bucket));
+        let survivors = self.keys.iter().filter(|(bucket, _)| !victims.contains(bucket));
+        let survivors = Body::of(survivors).map_err(unwritten)?;
         let root = Secret::random().map_err(unwritten)?;
         let label = self.label(epoch);
         let wrapping_key = label.wrapping_key(&root, &self.kek).map_err(unwritten)?;
-        let file = keystore::seal(&survivors, &label, &wrapping_key).map_err(unwritten)?;
+        let file = survivors.seal(&label, &wrapping_key).map_err(unwritten)?;
         keystore::write(&self.dir, epoch, &file).map_err(unwritten)?;
         Ok(NextEpoch { epoch, root, survivors })
     }
@@ -107,7 +108,7 @@ impl FileKeyring {
     /// Installs the next root and opens the next keystore with what the anchor
     /// then has. From here on a restart goes forward: the victims have no key in
     /// the current epoch any more.
-    pub(super) fn install_next(&mut self, next: NextEpoch) -> Result<(), KeyringError> {
+    pub(super) fn install_next(&mut self, next: NextEpoch, victims: &BTreeSet<BucketId>) -> Result<(), KeyringError> {
         self.anchor.install(next.epoch, &next.root).map_err(unwritten)?;
         failpoint::reach("keyring.next-installed");
         let (found, _) = self.read_keystore(next.epoch).map_err(unwritten)?;
@@ -116,7 +117,7 @@ impl FileKeyring {
         }
         self.pending = Some(self.epoch);
         self.epoch = next.epoch;
-        self.keys = next.survivors;
+        self.keys.retain(|bucket, _| !victims.contains(bucket));
         Ok(())
     }
 

@@ -31,7 +31,7 @@ use self::{
     anchor::FileAnchor,
     data_key::{DataKey, SegmentError},
     kek::Kek,
-    keystore::{DataKeys, Label},
+    keystore::{Body, DataKeys, Label},
     register::HoldRegister,
     secret::Secret,
 };
@@ -109,16 +109,17 @@ impl FileKeyring {
     /// Opens the current keystore from its file and the anchor's root, and sees
     /// that both are as this keyring left them. Returns the wrapping key.
     fn prove_current(&self) -> Result<Secret, KeyringError> {
-        let (keys, wrapping_key) = self.read_keystore(self.epoch).map_err(unknown)?;
+        let (found, wrapping_key) = self.read_keystore(self.epoch).map_err(unknown)?;
         let roots: BTreeSet<u64> = self.pending.into_iter().chain([self.epoch]).collect();
-        if keys != self.keys || self.anchor.epochs().map_err(unknown)? != roots {
+        let held = Body::of(self.keys.iter()).map_err(unknown)?;
+        if found != held || self.anchor.epochs().map_err(unknown)? != roots {
             let dir = self.dir.display();
             return Err(unknown(format!("the keystore in {dir} was changed by somebody else since it was opened")));
         }
         Ok(wrapping_key)
     }
 
-    fn read_keystore(&self, epoch: u64) -> Result<(DataKeys, Secret), String> {
+    fn read_keystore(&self, epoch: u64) -> Result<(Body, Secret), String> {
         let root = self.anchor.load(epoch).map_err(|error| error.to_string())?;
         read_keystore(&self.dir, &self.label(epoch), epoch, &root, &self.kek)
     }
@@ -127,18 +128,26 @@ impl FileKeyring {
     fn add_keys(&mut self, missing: BTreeSet<&BucketId>) -> Result<(), KeyringError> {
         self.check_writable()?;
         let wrapping_key = self.prove_current()?;
-        let mut keys = self.keys.clone();
+        let mut added = DataKeys::new();
         for bucket in missing {
-            keys.insert(bucket.clone(), DataKey::random().map_err(unwritten)?);
+            added.insert(bucket.clone(), DataKey::random().map_err(unwritten)?);
         }
-        let file = keystore::seal(&keys, &self.label(self.epoch), &wrapping_key).map_err(unwritten)?;
+        self.keys.extend(added.clone());
+        let written = self.write_current(&wrapping_key);
+        if written.is_err() {
+            self.keys.retain(|bucket, _| !added.contains_key(bucket));
+        }
+        written
+    }
+
+    /// Writes the keys of this keyring as its epoch's keystore, and reads it back.
+    fn write_current(&mut self, wrapping_key: &Secret) -> Result<(), KeyringError> {
+        let body = Body::of(self.keys.iter()).map_err(unwritten)?;
+        let file = body.seal(&self.label(self.epoch), wrapping_key).map_err(unwritten)?;
         keystore::write(&self.dir, self.epoch, &file).map_err(unwritten)?;
         super::failpoint::reach("keyring.keys-added");
         match self.read_keystore(self.epoch) {
-            Ok((found, _)) if found == keys => {
-                self.keys = keys;
-                Ok(())
-            }
+            Ok((found, _)) if found == body => Ok(()),
             Ok(_) => Err(self.stop("the keystore does not hold what was just written")),
             Err(error) => Err(self.stop(error)),
         }
@@ -210,11 +219,11 @@ fn read_keystore(
     epoch: u64,
     root: &Secret,
     kek: &Kek,
-) -> Result<(DataKeys, Secret), String> {
+) -> Result<(Body, Secret), String> {
     let open = || {
         let wrapping_key = label.wrapping_key(root, kek)?;
-        let keys = keystore::open(&keystore::read(dir, epoch)?, label, &wrapping_key)?;
-        Ok::<_, keystore::KeystoreError>((keys, wrapping_key))
+        let body = Body::open(&keystore::read(dir, epoch)?, label, &wrapping_key)?;
+        Ok::<_, keystore::KeystoreError>((body, wrapping_key))
     };
     open().map_err(|error| {
         format!(

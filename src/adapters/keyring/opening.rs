@@ -10,7 +10,7 @@ use super::{
     Access, FileKeyring,
     anchor::{AnchorError, FileAnchor},
     kek::Kek,
-    keystore::{self, DataKeys, Label},
+    keystore::{self, Body, Label},
     read_keystore,
     register::HoldRegister,
     secret::Secret,
@@ -55,7 +55,8 @@ impl FileKeyring {
         let root = Secret::random().map_err(unwritten)?;
         let label = Label::new(origin, FIRST_EPOCH);
         let wrapping_key = label.wrapping_key(&root, &kek).map_err(unwritten)?;
-        let file = keystore::seal(&DataKeys::new(), &label, &wrapping_key).map_err(unwritten)?;
+        let empty = Body::of(std::iter::empty()).map_err(unwritten)?;
+        let file = empty.seal(&label, &wrapping_key).map_err(unwritten)?;
         keystore::write(dir, FIRST_EPOCH, &file).map_err(unwritten)?;
         anchor.install(FIRST_EPOCH, &root).map_err(unwritten)?;
         Self::open(dir, origin, kek)
@@ -110,7 +111,7 @@ impl FileKeyring {
         let anchor = FileAnchor::open(&dir.join(ANCHOR_FOLDER)).map_err(unknown)?;
         let epoch = standing.current;
         let root = anchor.load(epoch).map_err(unknown)?;
-        let (keys, _) = read_keystore(dir, &Label::new(origin, epoch), epoch, &root, &kek).map_err(unknown)?;
+        let (body, _) = read_keystore(dir, &Label::new(origin, epoch), epoch, &root, &kek).map_err(unknown)?;
         let keyring = Self {
             holds: HoldRegister::of(dir, origin, &kek)?,
             dir: dir.into(),
@@ -118,7 +119,7 @@ impl FileKeyring {
             kek,
             anchor,
             epoch,
-            keys,
+            keys: body.keys().map_err(|error| unknown(format!("keystore.{epoch}: {error}")))?,
             pending: standing.pending,
             access: Access::ReadOnly,
         };

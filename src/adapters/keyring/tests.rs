@@ -124,7 +124,7 @@ fn destroy_until(crash: Crash, scene: &Scene, keyring: &mut FileKeyring) {
     if crash <= Crash::RootHalfWritten {
         return;
     }
-    keyring.install_next(next).unwrap();
+    keyring.install_next(next, &victims()).unwrap();
     match crash {
         Crash::OldRootHalfOverwritten => {
             fs::set_permissions(scene.root_file(1), Permissions::from_mode(0o600)).unwrap();
@@ -204,16 +204,16 @@ fn a_next_keystore_that_lost_or_changed_a_survivor_is_never_put_in_force() {
         let mut keyring = scene.open();
         let next = keyring.write_next(2, &victims()).unwrap();
         keyring.compare_next(&next).unwrap();
-        let mut damaged = next.survivors.clone();
+        let mut damaged = next.survivors.keys().unwrap();
         damaged.remove(&bucket(2));
         if !lost {
             damaged.insert(bucket(2), DataKey::random().unwrap());
         }
         let wrapping_key = keyring.label(2).wrapping_key(&next.root, &keyring.kek).unwrap();
-        let file = keystore::seal(&damaged, &keyring.label(2), &wrapping_key).unwrap();
+        let file = Body::of(damaged.iter()).unwrap().seal(&keyring.label(2), &wrapping_key).unwrap();
         keystore::write(&scene.dir(), 2, &file).unwrap();
         assert!(matches!(keyring.compare_next(&next), Err(KeyringError::Write { .. })));
-        assert!(matches!(keyring.install_next(next), Err(KeyringError::Write { .. })));
+        assert!(matches!(keyring.install_next(next, &victims()), Err(KeyringError::Write { .. })));
         assert_eq!((keyring.epoch(), keyring.pending_destruction()), (1, None));
         keyring.abandon(2).unwrap();
         assert_eq!(scene.opening(&scene.open()), [true, true, true]);
@@ -236,7 +236,7 @@ fn a_failure_before_the_new_root_is_installed_leaves_every_key_in_place() {
     // The keystore is written, and its root cannot be installed.
     let next = keyring.write_next(2, &victims()).unwrap();
     fs::write(scene.root_file(2), [9; 32]).unwrap();
-    let error = keyring.install_next(next).unwrap_err();
+    let error = keyring.install_next(next, &victims()).unwrap_err();
     assert!(matches!(error, KeyringError::Write { .. }), "{error}");
     keyring.abandon(2).unwrap();
     assert_eq!(scene.files(), ["keystore.1", "root.1"]);
@@ -303,9 +303,9 @@ fn the_negative_test_sees_a_keystore_that_still_opens() {
     let mut next = keyring.write_next(2, &victims()).unwrap();
     next.root = keyring.anchor.load(1).unwrap();
     let wrapping_key = keyring.label(2).wrapping_key(&next.root, &keyring.kek).unwrap();
-    let file = keystore::seal(&next.survivors, &keyring.label(2), &wrapping_key).unwrap();
+    let file = next.survivors.seal(&keyring.label(2), &wrapping_key).unwrap();
     keystore::write(&scene.dir(), 2, &file).unwrap();
-    keyring.install_next(next).unwrap();
+    keyring.install_next(next, &victims()).unwrap();
     assert!(keyring.prove_closed(1, &old_keystore).is_err());
     let error = keyring.destroy_root(1).unwrap_err();
     assert!(matches!(error, KeyringError::StateUnknown { .. }), "{error}");
