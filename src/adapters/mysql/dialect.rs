@@ -198,6 +198,12 @@ impl Dialect for MySql {
             }
         }
     }
+
+    /// Zero, the only value of the type that is no instant, lies before all others.
+    /// A DATETIME may hold a 31st of February anywhere.
+    fn prefilter_is_exact(&self, columns: Columns<'_>) -> bool {
+        holds(columns) == Holds::TimestampTz
+    }
 }
 
 /// A pair is read as text.

@@ -174,6 +174,10 @@ impl Dialect for Postgres {
             |operator: &str, bound: Option<String>| bound.map(|bound| Sql::new(format!("{column} {operator} {bound}")));
         compare(">=", bound(from)).into_iter().chain(compare("<", bound(until))).collect()
     }
+
+    fn prefilter_is_exact(&self, columns: Columns<'_>) -> bool {
+        native(columns).is_some()
+    }
 }
 
 /// The engine's own type of an event's column, where it has one.

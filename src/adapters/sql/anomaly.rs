@@ -126,8 +126,9 @@ fn statement(
         }
     };
     // Most rows are in order and are tested once.
-    let in_order = EventSql::new(fitted.schema.dialect, event, alias, scope.zone)
-        .within(scope.bounds.not_before, just_after(scope.bounds.now));
-    sql.push(" WHERE ").append(in_order.negated());
+    let (ancient, future) = (scope.bounds.not_before, just_after(scope.bounds.now));
+    let empty = alias == PARENT || must_be_there(fitted, name, scope);
+    let of_event = EventSql::new(fitted.schema.dialect, event, alias, scope.zone);
+    sql.push(" WHERE ").append(of_event.outside(ancient, future, empty));
     Ok(sql)
 }

@@ -98,6 +98,12 @@ pub(crate) trait Dialect: fmt::Debug + Sync {
         until: DateTime<Utc>,
         zone: Tz,
     ) -> Vec<Sql>;
+
+    /// Nothing but values in `from <= event < until` passes `prefilter`, so that an
+    /// index alone answers. True of types that hold no other value there.
+    fn prefilter_is_exact(&self, _columns: Columns<'_>) -> bool {
+        false
+    }
 }
 
 impl Shape {

@@ -6,7 +6,7 @@
 //! comparison of the column in front, which an index can answer and which the
 //! exact condition implies.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::{
@@ -113,8 +113,36 @@ impl<'a> EventSql<'a> {
     /// column where there is one.
     pub(crate) fn within(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Sql {
         let mut parts = self.dialect.prefilter(self.event, &self.plain(), from, until, self.zone);
-        parts.push(self.exactly_within(from, until));
+        if !self.is_plain(from, until) {
+            parts.push(self.exactly_within(from, until));
+        }
         Sql::all(parts)
+    }
+
+    /// What is not `within`, through an index where one can answer that. Whoever does
+    /// not need `empty` columns may get them or not.
+    pub(crate) fn outside(&self, from: DateTime<Utc>, until: DateTime<Utc>, empty: bool) -> Sql {
+        if !self.is_plain(from, until) {
+            return self.within(from, until).negated();
+        }
+        let plain = self.plain();
+        let bounds = self.dialect.prefilter(self.event, &plain, from, until, self.zone).into_iter();
+        // Engines turn this into the opposite comparison, which an index answers.
+        let beyond = bounds.map(|bound| {
+            let mut beyond = Sql::new("NOT (");
+            beyond.append(bound).push(")");
+            beyond
+        });
+        Sql::any(beyond.chain(empty.then(|| Sql::new(format!("{plain} IS NULL")))))
+    }
+
+    /// Two plain comparisons say all: none of the values that mean nothing, and no
+    /// infinity, lies between the bounds.
+    fn is_plain(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> bool {
+        self.dialect.prefilter_is_exact(self.event.columns)
+            && self.event.absent.is_empty()
+            && from.year() > 1
+            && until.year() < 9999
     }
 
     /// `within` for an event that is only to be tested: no index on it tempts

@@ -64,11 +64,12 @@ pub(super) fn before(shape: Shape, value: &str, instant: DateTime<Utc>, zone: Tz
         Shape::Millis => integer(Format::EpochMillis),
         Shape::CompactInteger => integer(Format::YyyyMmDd),
         Shape::Naive => {
-            // Each spelling is compared with the bound in its own spelling.
+            // What is below the bound with a blank is so in either spelling, and one
+            // with a 'T' that is below the bound with a 'T' as well.
             let bound = event::bound_text(Format::Timestamp, instant, zone);
-            let mut sql = Sql::new("(CASE ");
-            sql.push(&format!("substr({value}, 11, 1) WHEN 'T' THEN ")).append(below(with_t(bound.clone())));
-            sql.push(" ELSE ").append(below(bound)).push(" END)");
+            let mut sql = Sql::new("(");
+            sql.append(below(bound.clone())).push(" OR (").append(below(with_t(bound)));
+            sql.push(&format!(" AND substr({value}, 11, 1) = 'T'))"));
             sql
         }
         Shape::Zoned => {
@@ -87,7 +88,9 @@ pub(super) fn before(shape: Shape, value: &str, instant: DateTime<Utc>, zone: Tz
 /// An expression that sorts values of this shape as their instants do.
 pub(super) fn order(shape: Shape, value: &str) -> String {
     match shape {
-        Shape::Naive => format!("(substr({value}, 1, 10) || ' ' || substr({value}, 12))"),
+        Shape::Naive => format!(
+            "(iif(substr({value}, 11, 1) = 'T', substr({value}, 1, 10) || ' ' || substr({value}, 12), {value}) COLLATE BINARY)"
+        ),
         Shape::Zoned => format!(
             "(SELECT printf('%015d', z.seconds + {SHIFT}) || substr(z.fraction || '000000000', 1, 9) FROM ({}) AS z)",
             seconds_and_fraction(value)
