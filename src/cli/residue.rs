@@ -68,7 +68,7 @@ pub async fn residue(cli: &Cli, command: &ResidueCommand) -> Result<Exit, Comman
     tables.dedup();
     let mut sources = open::sources(&settings).await?;
     let source = sources.get(&name)?;
-    let job = SearchJob { tables: &tables, values: &[value], now };
+    let job = SearchJob { tables: &tables, values: &[value], rewritten: false, now };
     let search = source.search(&job).await?;
     let report = report(name, &search);
     match args.output.format {

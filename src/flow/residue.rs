@@ -250,8 +250,10 @@ impl<V, K, L: Ledger, C: Clock> Verification<'_, V, K, L, C> {
         let tables: BTreeSet<String> = open.iter().flat_map(|case| case.tables.iter().cloned()).collect();
         let tables: Vec<String> = tables.into_iter().collect();
         let started = self.clock.read();
+        let rewritten = self.custody.ledger.history().residues.is_rewritten(self.name, &tables);
+        let job = SearchJob { tables: &tables, values: &values, rewritten, now: started };
         let search = match sources.get(self.name) {
-            Ok(source) => source.search(&SearchJob { tables: &tables, values: &values, now: started }).await,
+            Ok(source) => source.search(&job).await,
             Err(failure) => return (Search::nowhere(&failure.to_string()), 0),
         };
         let elapsed_ms = (self.clock.read() - started).num_milliseconds().max(0).unsigned_abs();

@@ -46,6 +46,9 @@ pub struct Wiped {
 pub struct SearchJob<'a> {
     pub tables: &'a [String],
     pub values: &'a [Value],
+    /// Every one of the tables was written anew since rows left it last, and with
+    /// it whatever the engine keeps of its values elsewhere.
+    pub rewritten: bool,
     pub now: DateTime<Utc>,
 }
 

@@ -201,6 +201,7 @@ impl Source for MemorySource {
                 Left::Nothing => (BTreeSet::new(), None),
                 Left::Values(until) => return Ok(residue((0..values.len()).collect(), None, *until)),
                 Left::Unreadable => (BTreeSet::new(), Some("no privilege".to_owned())),
+                Left::Compressed => (BTreeSet::new(), (!job.rewritten).then(|| "it may be compressed".to_owned())),
             };
             Ok(residue(found, unsearched, None))
         })

@@ -5,7 +5,7 @@ use retentiond::domain::{
     deployment::{Address, Database, Medium, Source, VerifyLevel, WipeLevel},
     ledger::{event::Event, history::Case},
     residue::{ClosedBy, Scan, State},
-    verdict::Verdict,
+    verdict::{Finding, Verdict},
 };
 
 use super::{
@@ -91,6 +91,23 @@ fn a_location_that_cannot_be_read_never_passes_and_is_searched_again_while_the_k
     world.cycle().unwrap();
     assert_eq!(closed(&world), [(ClosedBy::Scan, Verdict::Pass)]);
     assert_eq!(scans(&world)[0].case, scans(&world)[1].case);
+}
+
+#[test]
+fn what_the_engine_compressed_counts_as_searched_only_after_a_whole_rewrite_since_rows_left() {
+    let cycle = |finding: Finding| {
+        let world = declared();
+        leave(&world, Left::Compressed);
+        world.edit("shop", |shop| shop.wipe_finding = finding);
+        world.reviewed_cycle().unwrap();
+        world
+    };
+    assert_eq!(scans(&cycle(Finding::pass()))[0].locations[0].state, State::Clean);
+    for finding in [Finding::unknown("the statistics were not rewritten"), Finding::fail("busy")] {
+        let world = cycle(finding);
+        assert!(scans(&world).iter().all(|scan| scan.locations[0].state == State::Unsearched), "{:?}", scans(&world));
+        assert_eq!(open(&world).len(), 1);
+    }
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub enum Left {
     Values(Option<DateTime<Utc>>),
     /// It may not read them.
     Unreadable,
+    /// None, where its tables were written anew; else it cannot tell.
+    Compressed,
 }
 
 impl Table {

@@ -39,7 +39,7 @@ async fn canaries(database: &Database) -> Vec<Value> {
 
 async fn search(database: &Database, values: &[Value]) -> Search {
     let tables = ["t".to_owned()];
-    let job = SearchJob { tables: &tables, values, now: DateTime::UNIX_EPOCH };
+    let job = SearchJob { tables: &tables, values, rewritten: false, now: DateTime::UNIX_EPOCH };
     database.source().await.search(&job).await.unwrap()
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     files::found,
-    world::{DEPLOYMENT, NOW, RULES, World},
+    world::{DEPLOYMENT, NOW, RULES, World, outcome},
 };
 
 /// Visits enough for many pages, inserted out of order, so that pages were split
@@ -50,4 +50,26 @@ fn a_wipe_notices_what_the_application_left_behind_and_rewrites_a_small_file() {
     let (left, verdict) = left_after("none");
     assert!(left > 0);
     assert_eq!(verdict, "none");
+}
+
+#[test]
+fn a_rewrite_for_which_there_is_no_room_is_owed_and_done_when_there_is() {
+    let deployment = DEPLOYMENT.replace("[[dataset]]\n", "[[dataset]]\nwipe = \"rewrite\"\n");
+    let world = World::with(&deployment, RULES);
+    world.at(NOW, &["init", "--simulation"]).ends_with(0);
+    world.sql(VISITS);
+    world.plan(NOW);
+    let mut crowded = world.command(&["run", "--plan", "plan.json", "--by", "officer", "--now", NOW]);
+    outcome(crowded.env("RETENTIOND_FREE_BYTES", "1000")).ends_with(0);
+    let wipes = || world.run(&["ledger", "list", "--type", "wipe.finished", "--format", "json"]).ends_with(0).json();
+    let (full, said) = (wipes(), wipes().to_string());
+    assert_eq!((&full[0]["owed"], &full[0]["method"]), (&true.into(), &"none".into()), "{full}");
+    assert!(said.contains("needs room for a copy") && said.contains("and 1000 are free"), "{said}");
+    world.at(NOW, &["run"]).ends_with(0);
+    let done = wipes();
+    assert_eq!(
+        (&done[1]["owed"], &done[1]["finding"]["verdict"]),
+        (&serde_json::Value::Null, &"PASS".into()),
+        "{done}"
+    );
 }

@@ -69,7 +69,18 @@ pub fn wiping(tables: &[String], level: WipeLevel, locking: Locking) -> WipeJob<
 }
 
 pub fn searching<'a>(tables: &'a [String], values: &'a [Value]) -> SearchJob<'a> {
-    SearchJob { tables, values, now: now() }
+    SearchJob { tables, values, rewritten: false, now: now() }
+}
+
+/// Searches after every table was written anew.
+pub fn searching_anew<'a>(tables: &'a [String], values: &'a [Value]) -> SearchJob<'a> {
+    SearchJob { rewritten: true, ..searching(tables, values) }
+}
+
+/// Why a location was not searched.
+pub fn unsearched<'a>(search: &'a Search, location: &str) -> Option<&'a str> {
+    let place = search.places.iter().find(|place| place.name == location);
+    place.unwrap_or_else(|| panic!("no location {location}: {search:?}")).unsearched.as_deref()
 }
 
 pub fn now() -> DateTime<Utc> {

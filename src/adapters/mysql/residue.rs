@@ -125,7 +125,21 @@ fn stem_of(name: &str) -> Option<&str> {
     Some(file.split('#').next().unwrap_or(file))
 }
 
-/// Compressed and encrypted pages.
+/// Settings under which the server writes what no search sees, and where: of
+/// MariaDB, then of MySQL.
+const HIDING: [(&str, &[&str]); 9] = [
+    ("log_bin_compress", &[BINLOG]),
+    ("encrypt_binlog", &[BINLOG]),
+    ("innodb_encrypt_log", &[REDO]),
+    ("innodb_encrypt_tables", &[TABLES, SYSTEM, STATISTICS]),
+    ("innodb_compression_default", &[TABLES]),
+    ("binlog_transaction_compression", &[BINLOG]),
+    ("binlog_encryption", &[BINLOG]),
+    ("innodb_redo_log_encrypt", &[REDO]),
+    ("innodb_undo_log_encrypt", &[SYSTEM]),
+];
+
+/// Compressed and encrypted pages, columns and logs.
 async fn say_what_cannot_be_seen(
     link: &mut Link,
     places: &[Place],
@@ -133,16 +147,35 @@ async fn say_what_cannot_be_seen(
 ) -> Result<(), SourceError> {
     let tables: Vec<String> = places.iter().map(|place| place.condition("table_schema", "table_name")).collect();
     let ask = format!(
-        "SELECT table_name FROM information_schema.tables WHERE ({}) AND (row_format = 'Compressed' OR \
-         upper(create_options) LIKE '%PAGE_COMPRESSED%' OR upper(create_options) LIKE '%ENCRYPT%')",
+        "SELECT table_name FROM information_schema.tables WHERE ({0}) AND (row_format = 'Compressed' OR \
+         upper(create_options) LIKE '%PAGE_COMPRESSED%' OR upper(create_options) LIKE '%ENCRYPT%') UNION SELECT \
+         table_name FROM information_schema.columns WHERE ({0}) AND upper(column_type) LIKE '%COMPRESSED%'",
         tables.join(" OR ")
     );
     let hidden = link.all(&ask).await.map_err(failure::engine)?;
-    if let (Some(row), Some(tally)) = (hidden.first(), tallies.get_mut(TABLES)) {
+    if let Some(row) = hidden.first() {
         let table = value::text(row, 0)?;
-        tally.unread(format!("pages of table {table} are compressed or encrypted, which no search sees"));
+        for location in [TABLES, SYSTEM, REDO] {
+            unread(tallies, location, &format!("table {table} is compressed or encrypted, which no search sees"));
+        }
+    }
+    let names: Vec<String> = HIDING.iter().map(|(name, _)| places::literal(name)).collect();
+    let ask = format!("SHOW GLOBAL VARIABLES WHERE variable_name IN ({})", names.join(", "));
+    for row in link.all(&ask).await.map_err(failure::engine)? {
+        let (name, setting) = (value::text(&row, 0)?, value::text(&row, 1)?);
+        let hides =
+            HIDING.iter().filter(|(hiding, _)| *hiding == name && !matches!(setting.as_str(), "OFF" | "0" | ""));
+        for location in hides.flat_map(|(_, locations)| *locations) {
+            unread(tallies, location, &format!("{name} = {setting}: it is written in a form that no search sees"));
+        }
     }
     Ok(())
+}
+
+fn unread(tallies: &mut BTreeMap<&'static str, Tally>, location: &str, reason: &str) {
+    if let Some(tally) = tallies.get_mut(location) {
+        tally.unread(reason);
+    }
 }
 
 /// Patterns that stand in rows of the job's tables, or of any in whose files

@@ -68,7 +68,7 @@ async fn search_all(session: &mut PgConnection, job: &SearchJob<'_>) -> Result<S
             matcher
         }
     };
-    map.say_what_cannot_be_seen(session, job.values).await?;
+    map.say_what_cannot_be_seen(session, job).await?;
     let living = living::patterns(session, &matcher, &map).await?;
     let mut places: Vec<Searched> = map.into_tallies().map(|tally| tally.finish(matcher.patterns(), &living)).collect();
     places.extend(outside(session).await?);

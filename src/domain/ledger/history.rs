@@ -339,7 +339,8 @@ impl History {
         if let Some(table) = tables.iter().find(|table| !open.contains(*table)) {
             return Err(without(format!("{source}.{table}")));
         }
-        self.residues.rewritten(source, *rewritten, *elapsed_ms);
+        let is_whole = finding.verdict == Verdict::Pass && !owed;
+        self.residues.rewritten(source, tables, *rewritten, *elapsed_ms, is_whole);
         if *owed || finding.verdict == Verdict::Fail {
             return Ok(());
         }

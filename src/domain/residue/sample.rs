@@ -27,6 +27,9 @@ pub struct Value {
     pub declared: String,
     /// Text; `false` for bytes.
     pub is_text: bool,
+    /// Bytes of its row, as far as they are known: an engine may compress the
+    /// values of a long one.
+    pub row_bytes: usize,
     bytes: Zeroizing<Vec<u8>>,
 }
 
@@ -34,7 +37,7 @@ impl Value {
     #[must_use]
     pub fn new(table: &str, column: &str, declared: &str, is_text: bool, bytes: &[u8]) -> Self {
         let (table, column, declared) = (table.to_owned(), column.to_owned(), declared.to_owned());
-        Self { table, column, declared, is_text, bytes: Zeroizing::new(bytes.to_vec()) }
+        Self { table, column, declared, is_text, row_bytes: bytes.len(), bytes: Zeroizing::new(bytes.to_vec()) }
     }
 
     /// Whoever asks must not keep a copy.
@@ -92,7 +95,7 @@ impl Pool {
     pub fn add(&mut self, tables: &[Table], row: &Row) {
         let Some(table) = tables.get(row.table).filter(|table| !table.unlinked) else { return };
         let mut values = Vec::new();
-        let mut short = 0;
+        let (mut short, mut row_bytes) = (0, 0);
         for (column, cell) in table.columns.iter().zip(&row.cells) {
             let (is_text, bytes) = match cell {
                 Cell::Text(bytes) => (true, bytes),
@@ -103,12 +106,14 @@ impl Pool {
                     continue;
                 }
             };
+            row_bytes += bytes.len();
             if says_something(bytes) {
                 values.push(Value::new(&table.name, &column.name, &column.declared, is_text, bytes));
             } else {
                 short += 1;
             }
         }
+        values.iter_mut().for_each(|value| value.row_bytes = row_bytes);
         self.rows.push(values);
         self.short.push(short);
     }

@@ -7,10 +7,15 @@ use sqlx::{Executor as _, PgConnection, Row as _};
 use crate::{
     adapters::{postgres::wipe::leaves, residue::Tally},
     domain::residue::Value,
+    ports::SearchJob,
 };
 
-/// A longer value is moved out of line, if it is not compressed into its row.
-const IN_LINE_BYTES_MAX: usize = 1_900;
+/// A row of no more is stored as it is: `TOAST_TUPLE_THRESHOLD` is 2,032, with the
+/// row's header.
+const ROW_BYTES_KEPT: usize = 1_900;
+
+/// A value of no more is never compressed: its pointer would be as long.
+const VALUE_BYTES_KEPT: usize = 20;
 
 const HEAP: &str = "heap";
 const INDEXES: &str = "indexes";
@@ -18,6 +23,9 @@ const TOAST: &str = "toast";
 const STATISTICS: &str = "statistics";
 const WAL: &str = "wal";
 const OTHERS: &str = "others";
+
+const STATISTICS_HIDDEN: &str = "what ANALYZE kept of a table is stored compressed, which no search sees, and was not \
+                                 written anew since its rows left; hint: wipe = \"rewrite\"";
 
 #[derive(Debug)]
 pub(super) struct Map {
@@ -97,32 +105,51 @@ impl Map {
         self.tallies.values_mut().for_each(|tally| tally.unread(reason));
     }
 
-    /// Long values of columns that the engine may compress.
+    /// What may be there in a compressed form, which no search sees.
     pub(super) async fn say_what_cannot_be_seen(
         &mut self,
         session: &mut PgConnection,
-        values: &[Value],
+        job: &SearchJob<'_>,
     ) -> Result<(), sqlx::Error> {
-        let long: BTreeSet<&str> = values
-            .iter()
-            .filter(|value| value.expose().len() > IN_LINE_BYTES_MAX)
-            .map(|value| value.column.as_str())
-            .collect();
-        if long.is_empty() {
-            return Ok(());
+        if !job.rewritten {
+            self.unread(STATISTICS, STATISTICS_HIDDEN);
+            let compression: String = session.fetch_one("SHOW wal_compression").await?.try_get(0)?;
+            if compression != "off" {
+                self.unread(WAL, &format!("pages in the log are compressed (wal_compression = {compression})"));
+            }
         }
         let tables: Vec<i64> = self.tables.iter().copied().collect();
         let ask = "SELECT DISTINCT attname::text FROM pg_attribute WHERE attrelid::bigint = ANY($1) AND attnum > 0 AND \
                    attstorage IN ('x', 'm')";
         let rows = sqlx::query(ask).bind(tables).fetch_all(session).await?;
-        let compressed: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
-        let hidden = compressed?.into_iter().find(|column| long.contains(column.as_str()));
-        if let (Some(column), Some(tally)) = (hidden, self.tallies.get_mut(TOAST)) {
-            tally.unread(format!(
-                "long values of column {column} may be stored compressed, which no search sees; hint: ALTER TABLE … \
-                 ALTER COLUMN … SET STORAGE EXTERNAL"
-            ));
+        let columns = rows.iter().map(|row| row.try_get(0)).collect::<Result<BTreeSet<String>, _>>()?;
+        let (hidden, plain): (Vec<&Value>, Vec<&Value>) =
+            job.values.iter().partition(|value| columns.contains(&value.column) && may_be_compressed(value));
+        let Some(one) = hidden.first() else { return Ok(()) };
+        let reason = format!(
+            "values of column {} may be stored compressed, which no search sees; hint: ALTER TABLE … ALTER COLUMN … SET \
+             STORAGE EXTERNAL",
+            one.column
+        );
+        self.unread(TOAST, &reason);
+        // A row's short value shows where the row is; only of a table that has none
+        // nothing can be told.
+        if hidden.iter().any(|hidden| !plain.iter().any(|plain| plain.table == hidden.table)) {
+            self.unread(HEAP, &reason);
+            self.unread(WAL, &reason);
         }
         Ok(())
     }
+
+    fn unread(&mut self, location: &str, reason: &str) {
+        if let Some(tally) = self.tallies.get_mut(location) {
+            tally.unread(reason.to_owned());
+        }
+    }
+}
+
+/// The engine shortens rows that are too long for a page of four, by compressing
+/// or moving out their largest values.
+fn may_be_compressed(value: &Value) -> bool {
+    value.row_bytes > ROW_BYTES_KEPT && value.expose().len() > VALUE_BYTES_KEPT
 }

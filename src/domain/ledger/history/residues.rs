@@ -2,7 +2,7 @@
 //! were not searched for yet, scans that did not find every location clean, and
 //! the destructions that wait for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -21,6 +21,9 @@ pub struct Residues {
     pub cases: Vec<Case>,
     /// Bytes and milliseconds of the last rewrite of each source.
     rewrites: BTreeMap<SourceName, (u64, u64)>,
+    /// Tables of datasets that lost rows since they were last rewritten whole, and
+    /// with them whatever the engine keeps of their values elsewhere.
+    stale: BTreeMap<SourceName, BTreeSet<String>>,
     /// Destructions of the current run, whose cases may be opened after them.
     destroyed: Vec<DestroyedInCase>,
 }
@@ -62,7 +65,14 @@ impl Residues {
         Some(bytes.saturating_mul(1_000) / (*elapsed_ms).max(1))
     }
 
+    /// Whether each of the tables was rewritten since rows left it last.
+    #[must_use]
+    pub fn is_rewritten(&self, source: &SourceName, tables: &[String]) -> bool {
+        self.stale.get(source).is_none_or(|stale| !tables.iter().any(|table| stale.contains(table)))
+    }
+
     pub(super) fn taken(&mut self, intent: &SeparateIntent) {
+        self.stale.entry(intent.source.clone()).or_default().insert(intent.dataset.clone());
         self.taken.push(TakenBatch {
             batch: intent.batch.clone(),
             rule: intent.rule.clone(),
@@ -110,9 +120,22 @@ impl Residues {
         self.destroyed.push(one);
     }
 
-    pub(super) fn rewritten(&mut self, source: &SourceName, bytes: u64, elapsed_ms: u64) {
-        if bytes > 0 {
-            self.rewrites.insert(source.clone(), (bytes, elapsed_ms));
+    /// A wipe that wrote `bytes` of its tables anew; `is_whole` if nothing that
+    /// belongs to it was left out.
+    pub(super) fn rewritten(
+        &mut self,
+        source: &SourceName,
+        tables: &[String],
+        bytes: u64,
+        elapsed_ms: u64,
+        is_whole: bool,
+    ) {
+        if bytes == 0 {
+            return;
+        }
+        self.rewrites.insert(source.clone(), (bytes, elapsed_ms));
+        if let Some(stale) = self.stale.get_mut(source).filter(|_| is_whole) {
+            stale.retain(|table| !tables.contains(table));
         }
     }
 }
