@@ -21,6 +21,7 @@ mod ours;
 mod plan;
 mod postgres;
 mod report;
+mod residue;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "they serve tests, which fail that way")]
 #[path = "../../tests/servers/mod.rs"]
 mod servers;

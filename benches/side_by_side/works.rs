@@ -9,17 +9,18 @@ use super::{
     measure::Outcome,
     plan, postgres,
     report::Work,
-    sqlite,
+    residue, sqlite,
     visits::{Kind, Shape},
 };
 
 /// In an order in which the servers of one engine are started once.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "sqlite",
     "plan-sqlite",
     "growth-sqlite",
     "destroy",
     "ledger",
+    "residue",
     "mariadb",
     "plan-mariadb",
     "growth-mariadb",
@@ -54,6 +55,7 @@ pub async fn run(name: &str, size: &Size, servers: &mut Servers) -> Outcome<Vec<
     match name {
         "destroy" => works.push(destroy::destroy(size).await?),
         "ledger" => works.push(ledger::verify(size)?),
+        "residue" => works.push(residue::search(size)?),
         _ if name.starts_with("plan-") => works.push(plan::plan(size, kind, servers).await?),
         _ if name.starts_with("application-") => {
             works.push(application::beside(size, kind, servers).await?);

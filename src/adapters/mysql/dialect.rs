@@ -9,7 +9,7 @@ use super::{
     value::{self, Class, collation},
 };
 use crate::{
-    adapters::sql::{Column, Columns, Dialect, FittedEvent, Holds, Shape, Sql, column},
+    adapters::sql::{Column, Columns, Dialect, FittedEvent, Holds, Passed, Shape, Sql, column},
     domain::{
         event::{self, Format},
         record::Cell,
@@ -201,8 +201,12 @@ impl Dialect for MySql {
 
     /// Zero, the only value of the type that is no instant, lies before all others.
     /// A DATETIME may hold a 31st of February anywhere.
-    fn prefilter_is_exact(&self, columns: Columns<'_>) -> bool {
-        holds(columns) == Holds::TimestampTz
+    fn prefilter_says(&self, columns: Columns<'_>) -> Passed {
+        match holds(columns) {
+            Holds::TimestampTz => Passed::Surely,
+            Holds::Date | Holds::Timestamp => Passed::InRange,
+            Holds::Text | Holds::Number | Holds::Any | Holds::Other => Passed::Perhaps,
+        }
     }
 }
 

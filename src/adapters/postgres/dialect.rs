@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 
 use super::{copy::Form, shape};
 use crate::{
-    adapters::sql::{Column, Columns, Dialect, FittedEvent, Holds, Shape, Sql, column},
+    adapters::sql::{Column, Columns, Dialect, FittedEvent, Holds, Passed, Shape, Sql, column},
     domain::{
         event::{self, Format},
         record::Cell,
@@ -175,8 +175,8 @@ impl Dialect for Postgres {
         compare(">=", bound(from)).into_iter().chain(compare("<", bound(until))).collect()
     }
 
-    fn prefilter_is_exact(&self, columns: Columns<'_>) -> bool {
-        native(columns).is_some()
+    fn prefilter_says(&self, columns: Columns<'_>) -> Passed {
+        if native(columns).is_some() { Passed::Surely } else { Passed::Perhaps }
     }
 }
 

@@ -99,11 +99,21 @@ pub(crate) trait Dialect: fmt::Debug + Sync {
         zone: Tz,
     ) -> Vec<Sql>;
 
-    /// Nothing but values in `from <= event < until` passes `prefilter`, so that an
-    /// index alone answers. True of types that hold no other value there.
-    fn prefilter_is_exact(&self, _columns: Columns<'_>) -> bool {
-        false
+    /// What passing `prefilter` says of a value.
+    fn prefilter_says(&self, _columns: Columns<'_>) -> Passed {
+        Passed::Perhaps
     }
+}
+
+/// What the comparisons of `Dialect::prefilter` say of a value that passes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Passed {
+    /// It may lie anywhere near the range, or be no instant.
+    Perhaps,
+    /// It lies in the range if it is an instant.
+    InRange,
+    /// It is an instant in the range, so that an index alone answers.
+    Surely,
 }
 
 impl Shape {

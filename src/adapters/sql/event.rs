@@ -10,7 +10,7 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::{
-    dialect::{Dialect, Shape},
+    dialect::{Dialect, Passed, Shape},
     fit::{Columns, FittedEvent, Place},
     text::{Sql, column},
 };
@@ -113,8 +113,10 @@ impl<'a> EventSql<'a> {
     /// column where there is one.
     pub(crate) fn within(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Sql {
         let mut parts = self.dialect.prefilter(self.event, &self.plain(), from, until, self.zone);
-        if !self.is_plain(from, until) {
-            parts.push(self.exactly_within(from, until));
+        match self.passed(from, until) {
+            Passed::Surely => {}
+            Passed::InRange => parts.push(self.well_formed()),
+            Passed::Perhaps => parts.push(self.exactly_within(from, until)),
         }
         Sql::all(parts)
     }
@@ -122,8 +124,11 @@ impl<'a> EventSql<'a> {
     /// What is not `within`, through an index where one can answer that. Whoever does
     /// not need `empty` columns may get them or not.
     pub(crate) fn outside(&self, from: DateTime<Utc>, until: DateTime<Utc>, empty: bool) -> Sql {
-        if !self.is_plain(from, until) {
-            return self.within(from, until).negated();
+        match self.passed(from, until) {
+            Passed::Surely => {}
+            Passed::InRange => return self.within(from, until).negated(),
+            // Every row is looked at: no comparison for an index helps.
+            Passed::Perhaps => return self.exactly_within(from, until).negated(),
         }
         let plain = self.plain();
         let bounds = self.dialect.prefilter(self.event, &plain, from, until, self.zone).into_iter();
@@ -136,13 +141,11 @@ impl<'a> EventSql<'a> {
         Sql::any(beyond.chain(empty.then(|| Sql::new(format!("{plain} IS NULL")))))
     }
 
-    /// Two plain comparisons say all: none of the values that mean nothing, and no
-    /// infinity, lies between the bounds.
-    fn is_plain(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> bool {
-        self.dialect.prefilter_is_exact(self.event.columns)
-            && self.event.absent.is_empty()
-            && from.year() > 1
-            && until.year() < 9999
+    /// What two plain comparisons say. The values that mean nothing may lie between
+    /// them, and the engine writes no bound outside of its years.
+    fn passed(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Passed {
+        let plain = self.event.absent.is_empty() && from.year() > 1 && until.year() < 9999;
+        if plain { self.dialect.prefilter_says(self.event.columns) } else { Passed::Perhaps }
     }
 
     /// `within` for an event that is only to be tested: no index on it tempts

@@ -33,7 +33,7 @@ use crate::{
 };
 
 pub(crate) use census::census;
-pub(crate) use dialect::{Dialect, SHIFT, Shape};
+pub(crate) use dialect::{Dialect, Passed, SHIFT, Shape};
 pub(crate) use edges::{FittedChild, Level};
 pub(crate) use event::carried;
 pub(crate) use fit::{Columns, Fitted, FittedEvent, Misfit, Place};
