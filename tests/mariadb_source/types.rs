@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// A column's type, and values of it as the application writes them.
-const TYPES: [(&str, &[&str]); 42] = [
+const TYPES: [(&str, &[&str]); 58] = [
     ("TINYINT", &["-128", "127", "0"]),
     ("TINYINT(1)", &["TRUE", "FALSE"]),
     ("SMALLINT UNSIGNED", &["65535"]),
@@ -24,20 +24,31 @@ const TYPES: [(&str, &[&str]); 42] = [
         ],
     ),
     ("DECIMAL(5,0)", &["-99999"]),
-    ("FLOAT", &["1.1", "3.402823466e38", "-1.175494351e-38", "16777217", "1e-45"]),
+    ("FLOAT", &["1.1", "3.402823466e38", "-1.175494351e-38", "16777217", "1e-45", "-0e0"]),
     ("FLOAT(7,4)", &["-999.9999", "0.1"]),
-    ("DOUBLE", &["0.1", "1.7976931348623157e308", "-2.2250738585072014e-308", "9007199254740993", "5e-324"]),
+    ("DOUBLE", &["0.1", "1.7976931348623157e308", "-2.2250738585072014e-308", "9007199254740993", "5e-324", "-0e0"]),
     ("DOUBLE(20,5)", &["123456789012345.12345"]),
     ("BIT(1)", &["b'1'", "b'0'"]),
     ("BIT(13)", &["b'1000000000001'"]),
     ("BIT(64)", &["b'1111111111111111111111111111111111111111111111111111111111111111'", "0x0102030405060708"]),
-    ("DATE", &["'2021-05-27'", "'0000-00-00'", "'2021-00-00'", "'2021-02-31'", "'9999-12-31'", "'0001-01-01'"]),
-    ("DATETIME", &["'2021-05-27 09:10:11'", "'0000-00-00 00:00:00'", "'1000-01-01 00:00:00'"]),
+    (
+        "DATE",
+        &[
+            "'2021-05-27'",
+            "'0000-00-00'",
+            "'2021-00-00'",
+            "'2021-02-31'",
+            "'0000-05-27'",
+            "'9999-12-31'",
+            "'0001-01-01'",
+        ],
+    ),
+    ("DATETIME", &["'2021-05-27 09:10:11'", "'2021-00-00 23:59:59'", "'0000-00-00 00:00:00'", "'1000-01-01 00:00:00'"]),
     ("DATETIME(6)", &["'2021-05-27 09:10:11.000001'", "'9999-12-31 23:59:59.999999'"]),
     ("TIMESTAMP NULL", &["'2021-05-27 09:10:11'", "'0000-00-00 00:00:00'", "'2038-01-19 03:14:07'"]),
     ("TIMESTAMP(6) NULL", &["'1970-01-01 00:00:01.000001'", "'2021-03-28 02:30:00.5'"]),
-    ("TIME", &["'838:59:59'", "'-838:59:59'", "'00:00:00'"]),
-    ("TIME(6)", &["'-00:00:00.000001'", "'100:00:00.123456'"]),
+    ("TIME", &["'838:59:59'", "'-838:59:59'", "'00:00:00'", "'-00:00:01'"]),
+    ("TIME(6)", &["'-00:00:00.000001'", "'100:00:00.123456'", "'838:59:59.999999'", "'-838:59:59.999999'"]),
     ("YEAR", &["1901", "2155", "'0000'", "2000"]),
     ("CHAR(10)", &["'trailing  '", "''", "'회원'"]),
     ("CHAR(8) CHARACTER SET latin1", &["x'e9ff80'", "x'c3a9'", "x'000102'"]),
@@ -56,7 +67,29 @@ const TYPES: [(&str, &[&str]); 42] = [
     ("MEDIUMTEXT", &["repeat('가', 100000)", "''"]),
     ("JSON", &["'{\"a\": [1, 1.0, \"\\\\u0000\"], \"가\": null}'", "'[]'"]),
     ("ENUM('a','b','','it''s')", &["'a'", "'it''s'", "''", "3"]),
-    ("SET('x','y','z')", &["''", "'x,z'"]),
+    ("SET('x','y','z')", &["''", "'x,z'", "7"]),
+    ("ENUM('a','b')", &["0", "'b'"]),
+    ("ENUM('é','가') CHARACTER SET utf8mb3", &["'가'", "0"]),
+    ("YEAR(4)", &["1970", "0"]),
+    ("CHAR(4) CHARACTER SET binary", &["x'00200020'", "x'61'"]),
+    ("BINARY(255)", &["repeat(x'00', 255)", "concat(x'ff', repeat(x'20', 3))"]),
+    ("LONGBLOB", &["repeat(x'27', 70000)", "x'00'"]),
+    ("TEXT CHARACTER SET latin1", &["x'818d8f909d'", "x'00'", "repeat(x'e9', 65535)"]),
+    ("VARCHAR(20) CHARACTER SET sjis", &["x'835c835c'", "x'5c'"]),
+    ("VARCHAR(20) CHARACTER SET gbk", &["x'815c27'", "x'fe5c'"]),
+    ("VARCHAR(20) CHARACTER SET big5", &["x'a45c'"]),
+    ("VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", &["'x '", "x'ed959cea'"]),
+    ("POINT", &["ST_GeomFromText('POINT(-0.1 1e308)')"]),
+    ("LINESTRING", &["ST_GeomFromText('LINESTRING(0 0,1 1,2 -2)', 3857)"]),
+    ("MULTIPOINT", &["ST_GeomFromText('MULTIPOINT(0 0,1 1)')"]),
+    ("MULTIPOLYGON", &["ST_GeomFromText('MULTIPOLYGON(((0 0,0 4,4 4,0 0)),((9 9,9 8,8 8,9 9)))')"]),
+    (
+        "GEOMETRYCOLLECTION",
+        &[
+            "ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 1),LINESTRING(0 0,1 1))')",
+            "ST_GeomFromText('GEOMETRYCOLLECTION EMPTY')",
+        ],
+    ),
     ("GEOMETRY", &["ST_GeomFromText('POINT(1 2)', 4326)", "ST_GeomFromText('POLYGON((0 0,0 1,1 1,0 0))')"]),
     ("UUID", &["'123e4567-e89b-12d3-a456-426655440000'", "'00000000-0000-0000-0000-000000000000'"]),
     ("INET6", &["'::1'", "'::ffff:192.0.2.1'", "'2001:db8::ff00:42:8329'"]),
@@ -68,7 +101,8 @@ fn dump(database: &Database<'_>, table: &str) -> String {
     let columns = database.query(&format!(
         "SELECT group_concat(IF(data_type IN ('float', 'double'), concat('coalesce(hex(cast(', column_name, ' AS DOUBLE)), ''-''),', \
          column_name, '<=>cast(cast(', column_name, ' AS DOUBLE) AS DOUBLE), cast(', column_name, ' AS DOUBLE)'), \
-         concat('coalesce(hex(', column_name, '), ''-'')')) SEPARATOR ', ') FROM information_schema.columns \
+         concat('coalesce(hex(', column_name, '), ''-''), coalesce(length(', column_name, '), ''-'')', \
+         IF(data_type IN ('enum', 'set'), concat(', coalesce(', column_name, ' + 0, ''-'')'), ''))) SEPARATOR ', ') FROM information_schema.columns \
          WHERE table_schema = database() AND table_name = '{table}'"
     ));
     database.query(&format!("SET SESSION group_concat_max_len = 1000000; SELECT {columns} FROM {table} ORDER BY id"))
@@ -98,6 +132,25 @@ async fn every_type_is_restored_to_the_byte() {
     assert_eq!((moved.records.len(), database.number("SELECT count(*) FROM t")), (rows + 1, 0));
     put_back(&database, &dataset("t", &["id"]), &moved).await;
     assert_eq!(dump(&database, "t"), before);
+}
+
+/// Two values of each width: all ones, and the last one alone.
+#[tokio::test]
+async fn bits_of_every_width_are_restored_to_the_bit() {
+    let columns: Vec<String> = (1..=64).map(|width| format!("b{width} BIT({width})")).collect();
+    let ones: Vec<String> = (1..=64).map(|width| format!("b'{}'", "1".repeat(width))).collect();
+    let last = vec!["b'1'"; 64].join(", ");
+    let database = database(&format!(
+        "CREATE TABLE t (id INT PRIMARY KEY, at DATETIME, {}); INSERT INTO t VALUES (1, '2020-01-01', {}), (2, '2020-01-01', {last})",
+        columns.join(", "),
+        ones.join(", ")
+    ));
+    let before = dump(&database, "t");
+    let moved = moved(&database, &dataset("t", &["id"]), 10).await;
+    assert_eq!((moved.records.len(), database.number("SELECT count(*) FROM t")), (2, 0));
+    put_back(&database, &dataset("t", &["id"]), &moved).await;
+    assert_eq!(dump(&database, "t"), before);
+    assert_eq!(database.query("SELECT bit_count(b64), b1 + 0, b33 = pow(2, 33) - 1 FROM t WHERE id = 1"), "64\t1\t1");
 }
 
 #[tokio::test]

@@ -19,3 +19,5 @@ mod inspection;
 #[cfg(test)]
 #[path = "../servers/mod.rs"]
 mod servers;
+#[cfg(test)]
+mod types;

@@ -79,6 +79,30 @@ async fn every_storage_class_travels_byte_for_byte() {
     there_and_back(&database, &dataset("t", &["id"]), &[28]).await;
 }
 
+/// Where the engine holds a column to its type, and where a row has no number.
+#[tokio::test]
+async fn strict_tables_and_tables_without_a_row_number_keep_every_value() {
+    let values = [
+        "9223372036854775807, -9223372036854775808, 9e999, CAST(x'610062ff' AS TEXT), x'00', '1'",
+        "0, 1, -9e999, '', x'', 1",
+        "NULL, NULL, 1, 'x' || char(0), x'ff00', 1.0",
+        "NULL, NULL, -0.0, '\u{1112}\u{1161}\u{11ab}', NULL, x'31'",
+        "NULL, NULL, 9007199254740993, '1e3', NULL, NULL",
+        "NULL, NULL, 5e-324, '12345678901234567890', zeroblob(100000), 9e999",
+    ];
+    for kind in ["STRICT", "STRICT, WITHOUT ROWID", "WITHOUT ROWID"] {
+        let mut setup = format!(
+            "CREATE TABLE t (id TEXT NOT NULL, part BLOB NOT NULL, at TEXT, i INT, j INTEGER, r REAL, s TEXT, b BLOB, a ANY,
+               made TEXT AS (typeof(a)) STORED, shown INT AS (i / 2), PRIMARY KEY (id, part)) {kind};"
+        );
+        for (row, value) in values.iter().enumerate() {
+            setup += &format!("INSERT INTO t VALUES ('{row}', x'00{row:02x}', {OLD}, {value});");
+        }
+        let database = Database::new(&setup).await;
+        there_and_back(&database, &dataset("t", &["id", "part"]), &[6]).await;
+    }
+}
+
 #[tokio::test]
 async fn text_that_is_not_text_reaches_the_record_as_its_bytes() {
     let setup = format!(
