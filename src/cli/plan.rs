@@ -133,7 +133,13 @@ fn stays(item: &Separation) -> Vec<String> {
         let rows = output::plural(*rows, "row");
         format!("{rule}: {rows} of {table} leave with {dataset}, and the vault keeps them for another rule, longer")
     });
-    unlinked.chain(shared).chain(sooner).chain(outlived).collect()
+    let weak = item.weak.iter().filter(|_| item.rows > 0).map(|(table, engine)| {
+        format!(
+            "{rule}: {table} is kept by {engine}, which has no transactions: the weaker mode, in which a deletion cannot \
+             be undone, only finished; `check` says more"
+        )
+    });
+    unlinked.chain(shared).chain(sooner).chain(outlived).chain(weak).collect()
 }
 
 fn wrong(anomaly: &Anomaly) -> String {
@@ -182,5 +188,25 @@ fn row(item: &Item) -> Option<Vec<String>> {
             String::new(),
         ]),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_names_tables_without_transactions() {
+        let file = include_str!("../../tests/cases/format/plan.json");
+        let mut plan: Plan = serde_json::from_str(file).unwrap();
+        assert!(!text(&plan).contains("weaker mode") && !file.contains("weak"));
+        let Some(Item::Separate(item)) = plan.items.first_mut() else { panic!("{plan:?}") };
+        item.weak.insert("addresses".to_owned(), "Aria".to_owned());
+        let told = text(&plan);
+        assert!(
+            told.contains("member: addresses is kept by Aria, which has no transactions: the weaker mode"),
+            "{told}"
+        );
+        assert_eq!(serde_json::to_value(&plan).unwrap()["items"][0]["weak"]["addresses"], "Aria");
     }
 }

@@ -34,6 +34,9 @@ pub struct Census {
     pub overdue: u64,
     /// The oldest event among `rows`.
     pub oldest: Option<DateTime<Utc>>,
+    /// Tables that lose rows and have no transactions, with the engine that keeps
+    /// each: a deletion there cannot be undone.
+    pub weak: BTreeMap<String, String>,
     /// All rows of the table.
     pub table_rows: u64,
     pub anomalies: Vec<Anomaly>,

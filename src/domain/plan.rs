@@ -76,6 +76,10 @@ pub struct Separation {
     /// Rows that another rule has too and keeps longer: they move by that one.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub outlived: u64,
+    /// Tables without transactions, with their engines: their rows move in the
+    /// weaker mode.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub weak: BTreeMap<String, String>,
     /// Records that a hold covers: frozen ones, which are not among `rows`, and
     /// ones that move and stay held in the vault.
     pub held: u64,
@@ -173,6 +177,7 @@ fn separation(frame: &Frame<'_>, facts: &DatasetFacts<'_>) -> Separation {
         shared: some(&facts.census.shared),
         sooner: some(&facts.census.sooner),
         outlived: facts.census.outlived,
+        weak: facts.census.weak.clone(),
         held: facts.census.held,
         waiting: facts.census.waiting,
         overdue: facts.census.overdue,

@@ -20,6 +20,7 @@ pub fn plan(policy: Digest) -> Plan {
         shared: Default::default(),
         sooner: Default::default(),
         outlived: 0,
+        weak: Default::default(),
         held: 0,
         waiting: 0,
         overdue: 0,

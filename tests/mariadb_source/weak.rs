@@ -9,9 +9,9 @@ use retentiond::{
 use sqlx::{Connection as _, Executor as _, MySqlConnection};
 
 use crate::{
-    fixture::{Moved, child, dataset, receipt},
+    fixture::{Moved, child, dataset, receipt, scope},
     servers::Database,
-    world::{WAIT, database, errors, moved, put_back, scan, server, source, take},
+    world::{WAIT, database, errors, event, moved, put_back, scan, server, source, take},
 };
 
 /// A root without transactions, one child of either kind.
@@ -52,6 +52,10 @@ async fn check_names_the_weaker_mode_and_refuses_edges_that_could_not_be_finishe
     let weaker: Vec<&str> =
         found.iter().map(|one| one.message.as_str()).filter(|message| message.contains("the weaker mode")).collect();
     assert_eq!(weaker.len(), 2, "{found:?}");
+    let event = event();
+    let census = scan(&database).await.census(&whole, &scope(&event, &[], &[])).await.unwrap();
+    let named = [("c", "Aria"), ("t", "MyISAM")].map(|(table, engine)| (table.to_owned(), engine.to_owned()));
+    assert_eq!(census.weak.into_iter().collect::<Vec<_>>(), named, "a plan says it as well");
     assert!(weaker[0].contains("table t is kept by MyISAM") && weaker[1].contains("table c is kept by Aria"));
     for edge in [Edge::Unlink, Edge::Reference] {
         whole.children[1].edge = edge;

@@ -119,5 +119,8 @@ async fn look_at(
 
 async fn count(link: &mut Link, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError> {
     let catalogue = link.catalogue().await?;
-    sql::census(link, &catalogue.schema, dataset, scope).await
+    let mut census = sql::census(link, &catalogue.schema, dataset, scope).await?;
+    let fitted = Fitted::for_query(dataset, &catalogue.schema)?;
+    census.weak = weak::engines(&catalogue, &fitted);
+    Ok(census)
 }

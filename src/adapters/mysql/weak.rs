@@ -4,6 +4,8 @@
 //! Of such a batch nothing is deleted before the sealed copy was compared. A
 //! deletion of it cannot be undone, only finished.
 
+use std::collections::BTreeMap;
+
 use zeroize::Zeroizing;
 
 use super::catalogue::Catalogue;
@@ -33,6 +35,12 @@ fn tables<'f>(catalogue: &'f Catalogue, fitted: &Fitted<'f>) -> Vec<(&'f Table, 
 /// A batch of this dataset cannot be undone.
 pub(super) fn has_any(catalogue: &Catalogue, fitted: &Fitted<'_>) -> bool {
     !tables(catalogue, fitted).is_empty()
+}
+
+/// The engine of each such table.
+pub(super) fn engines(catalogue: &Catalogue, fitted: &Fitted<'_>) -> BTreeMap<String, String> {
+    let named = |(table, engine): (&Table, &str)| (table.name.clone(), engine.to_owned());
+    tables(catalogue, fitted).into_iter().map(named).collect()
 }
 
 /// Says of each such table that it is moved in the weaker way.

@@ -26,6 +26,7 @@ fn separation(overdue: u64, oldest: &str) -> Item {
         shared: BTreeMap::new(),
         sooner: Default::default(),
         outlived: 0,
+        weak: BTreeMap::new(),
         held: 1,
         waiting: 2,
         overdue,
