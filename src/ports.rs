@@ -116,6 +116,22 @@ pub enum Presence {
     Mixed,
 }
 
+/// Records that were to move and are still in the source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// The application holds a lock on a row of them.
+    pub locked: u64,
+    /// They wait for rows that were to move before them and did not.
+    pub waiting: u64,
+}
+
+impl Left {
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.locked + self.waiting
+    }
+}
+
 /// A source from which records move. At most one transaction is open at a time.
 pub trait Source: Scan {
     /// Opens a transaction, deletes up to `limit` records that move for `cause`,
@@ -141,6 +157,11 @@ pub trait Source: Scan {
         cause: &Cause,
         limit: u32,
     ) -> Result<Option<Batch>, SourceError>;
+
+    /// Counts the records that `take` passes over at this moment, without waiting
+    /// for any lock. Where whoever writes holds the whole database `take` fails
+    /// instead, and nothing is passed over.
+    async fn left(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Left, SourceError>;
 
     /// Makes the deletions of the open transaction permanent, whose batches the
     /// receipt must all name. On an error it is not known whether they are, or how

@@ -122,6 +122,10 @@ pub fn text(report: &Report) -> String {
         let rows = output::count(item.rows);
         lines.push(format!("separated  {:<15} {rows} of {}{}", item.rule, item.dataset, with(&item.children)));
     }
+    for item in &report.left {
+        let (rule, rows, reason) = (&item.rule, output::count(item.rows), item.reason());
+        lines.push(format!("left       {rule:<15} {rows} of {}: {reason}; the next cycle takes them", item.dataset));
+    }
     for item in &report.destroyed {
         let (rows, buckets) = (output::count(item.rows), output::count(item.buckets));
         lines.push(format!("destroyed  {:<15} {rows} in {buckets} buckets{}", item.rule, with(&item.children)));
@@ -151,4 +155,29 @@ fn with(children: &BTreeMap<String, u64>) -> String {
         .map(|(table, rows)| format!("{} {table}", output::count(*rows)))
         .collect();
     if parts.is_empty() { String::new() } else { format!(", with {}", parts.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{id::RunId, plan::PolicyRef, verdict::Verdict},
+        flow::run::LeftDataset,
+    };
+
+    #[test]
+    fn what_is_left_is_told_to_people_and_to_programs_and_is_no_failure() {
+        let plan: Plan = serde_json::from_str(include_str!("../../tests/cases/format/plan.json")).unwrap();
+        let policy = PolicyRef { version: "1.0".to_owned(), digest: plan.digest };
+        let mut report = Report::empty(plan.now, false, policy, RunId::from("r"));
+        let (rule, dataset, source) = ("contract".into(), "orders".to_owned(), "shop".into());
+        report.left.push(LeftDataset { rule, dataset, source, rows: 3, locked: 2, waiting: 1 });
+        let told = text(&report);
+        let line = "contract 3 of orders: the application holds rows of 2, 1 wait for rows that were left; the next \
+                    cycle takes them";
+        assert!(told.contains(line), "{told}");
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!((&json["left"][0]["rows"], &json["left"][0]["locked"]), (&3.into(), &2.into()));
+        assert_eq!((report.verdict, exit(&report)), (Verdict::Unknown, Exit::Done));
+    }
 }

@@ -8,7 +8,7 @@
 mod refuse;
 mod report;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::ControlFlow};
 
 use chrono::{DateTime, Utc};
 
@@ -36,11 +36,11 @@ use crate::{
         plan::{Plan, Separation},
         verdict::{Finding, Verdict},
     },
-    ports::{Clock, Failure, Keyring, Ledger, Pace, Progress, Source, Turn, Vault},
+    ports::{Clock, Failure, Keyring, Ledger, Left, Pace, Progress, Source, Turn, Vault},
 };
 
 pub use refuse::objection;
-pub use report::{DestroyedRule, FailedRule, Refusal, Report, SeparatedDataset};
+pub use report::{DestroyedRule, FailedRule, LeftDataset, Refusal, Report, SeparatedDataset};
 
 /// What the operator asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -224,15 +224,32 @@ impl<'a> Cycle<'a> {
             Ok(source) => separate::separate(job, source, custody, clock, progress, &mut moved).await,
             Err(failure) => Err(failure),
         };
-        let result = result.map(|flow| self.report.stopped = flow.break_value());
-        let left = planned.without(&moved);
+        let result = result.map(|flow| match flow {
+            ControlFlow::Break(reason) => self.report.stopped = Some(reason),
+            ControlFlow::Continue(left) => self.leave(dataset, left),
+        });
+        let undone = planned.without(&moved);
         if moved.rows > 0 {
             let (message_id, rule, source) = (message::SEPARATED, &dataset.rule, &dataset.source);
             tracing::info!(message_id, %rule, dataset = %dataset.table, %source, rows = moved.rows, "separated");
             self.touched.note(dataset);
             self.report.separated.push(SeparatedDataset::of(dataset, moved));
         }
-        self.keep_going(&dataset.rule, Some(&dataset.table), left, result)
+        self.keep_going(&dataset.rule, Some(&dataset.table), undone, result)
+    }
+
+    /// Notes what was planned and could not be had; the next cycle finds it again.
+    fn leave(&mut self, dataset: &Dataset, left: Left) {
+        if left.rows() == 0 {
+            return;
+        }
+        let (message_id, rule, source) = (message::LEFT, &dataset.rule, &dataset.source);
+        let (dataset_name, Left { locked, waiting }) = (&dataset.table, left);
+        tracing::warn!(
+            message_id, %rule, dataset = %dataset_name, %source, rows = left.rows(), locked, waiting,
+            "left for the next cycle: the application holds rows"
+        );
+        self.report.left.push(LeftDataset::of(dataset, left));
     }
 
     /// Destroys what the plan destroys, rule by rule.

@@ -14,7 +14,11 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-use super::{custody::Custody, hold, rulebook::Rulebook};
+use super::{
+    custody::Custody,
+    hold,
+    rulebook::{Rulebook, with_others},
+};
 use crate::{
     domain::{
         deployment::Dataset,
@@ -22,7 +26,7 @@ use crate::{
         id::{BucketId, RuleId},
         selection::{Cause, Scope},
     },
-    ports::{Clock, Failure, Keyring, Ledger, Pace, Progress, Source, Turn, Vault},
+    ports::{Clock, Failure, Keyring, Ledger, Left, Pace, Progress, Source, Turn, Vault},
 };
 use transaction::carry;
 
@@ -64,7 +68,8 @@ pub struct Job<'a> {
 
 /// Moves everything of the job's dataset that may move. `moved` grows with every
 /// transaction that is finished, so that it is right also when a later one fails.
-/// Breaks off between two of them where `pace` says so.
+/// Breaks off between two of them where `pace` says so. Returns what was planned
+/// and is left, where that is not everything.
 pub async fn separate<S, V, K, L>(
     job: &Job<'_>,
     source: &mut S,
@@ -72,7 +77,7 @@ pub async fn separate<S, V, K, L>(
     clock: &impl Clock,
     progress: &mut (impl Progress + Pace),
     moved: &mut Moved,
-) -> Result<ControlFlow<String>, Failure>
+) -> Result<ControlFlow<String, Left>, Failure>
 where
     S: Source,
     V: Vault,
@@ -81,7 +86,11 @@ where
 {
     let rule = job.book.rule(&job.dataset.rule)?;
     let events = rule.separate_on.iter().cloned().map(Cause::Event);
+    let mut is_short = false;
     for cause in events.chain([Cause::Due, Cause::WithParent]) {
+        if cause == Cause::WithParent {
+            is_short = moved.rows < job.rows_max;
+        }
         let mut left = match cause {
             Cause::WithParent => job.ahead_max,
             Cause::Due | Cause::Event(_) => job.rows_max.saturating_sub(moved.rows),
@@ -105,7 +114,8 @@ where
             }
         }
     }
-    Ok(ControlFlow::Continue(()))
+    let left = if is_short { job.left(source, custody).await? } else { Left::default() };
+    Ok(ControlFlow::Continue(left))
 }
 
 impl<'a> Job<'a> {
@@ -118,6 +128,17 @@ impl<'a> Job<'a> {
     /// Rows of the next batch in a transaction that has room for `room`.
     fn batch_limit(&self, room: u32) -> u32 {
         room.min(self.book.deployment.limits.batch_rows)
+    }
+
+    /// What the source would pass over if it were asked for more.
+    async fn left<S: Source, V, K: Keyring, L: Ledger>(
+        &self,
+        source: &mut S,
+        custody: &mut Custody<V, K, L>,
+    ) -> Result<Left, Failure> {
+        let held = self.held(custody)?;
+        let scopes = self.scopes(&held)?;
+        Ok(source.left(self.dataset, &with_others(self.dataset, &scopes)?).await?)
     }
 
     /// What holds cover at this moment, by dataset.

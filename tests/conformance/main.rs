@@ -21,6 +21,8 @@ mod holds;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod locked;
+#[cfg(test)]
 mod looking;
 #[cfg(test)]
 mod mariadb;
@@ -130,6 +132,36 @@ engine!(on_sqlite, crate::engine::Sqlite);
 engine!(on_mariadb, crate::mariadb::MariaDb);
 #[cfg(test)]
 engine!(on_postgres, crate::postgres::Postgres);
+
+/// Locks of rows.
+#[cfg(test)]
+macro_rules! row_locks {
+    ($name:ident, $database:ty) => {
+        mod $name {
+            scenarios! { $database;
+                locked::{
+                    rows_that_are_locked_are_left_counted_and_taken_by_the_next_cycle,
+                    a_record_of_which_one_row_is_locked_is_left_whole,
+                    what_changes_is_not_what_is_locked,
+                    a_row_counts_once_whatever_it_moves_for,
+                    who_waits_for_a_row_that_was_left_is_left_too,
+                },
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+row_locks!(row_locks_on_mariadb, crate::mariadb::MariaDb);
+#[cfg(test)]
+row_locks!(row_locks_on_postgres, crate::postgres::Postgres);
+
+#[cfg(test)]
+mod one_lock_on_sqlite {
+    scenarios! { crate::engine::Sqlite;
+        locked::{a_database_that_is_locked_as_a_whole_is_said_to_be},
+    }
+}
 
 /// The weaker mode: what rests on foreign keys, on locks of rows, or on a deletion
 /// that can be undone is not there.

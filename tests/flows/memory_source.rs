@@ -16,8 +16,8 @@ use retentiond::{
         selection::{Cause, Scope},
     },
     ports::{
-        Batch, Locking, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Searched, Source, SourceError,
-        Taken, WipeJob, Wiped,
+        Batch, Left as LeftRows, Locking, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Searched,
+        Source, SourceError, Taken, WipeJob, Wiped,
     },
 };
 use zeroize::Zeroizing;
@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 use super::{
     disk::SharedDisk,
     faults::Trouble,
-    selecting::{census, reading, selects, waits},
+    selecting::{census, left, reading, selects, waits},
     tables::{Database, Left, encode},
 };
 
@@ -135,6 +135,11 @@ impl Source for MemorySource {
         })
     }
 
+    async fn left(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<LeftRows, SourceError> {
+        self.assert_none_open("left");
+        self.disk.read("source.left", engine, || Ok(left(&self.committed(), dataset, scope)))
+    }
+
     async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {
         let open = self.open.take();
         self.disk.write("source.commit", engine, || {
@@ -229,6 +234,7 @@ fn take(
         if let Reading::At(at) = reading(&database, dataset, root, scope.event, scope)
             && (database.greedy || selects(&database, dataset, scope, root, cause))
             && !waits(&database, dataset, scope, root)
+            && !database.locks(dataset, root)
         {
             roots.push((at, root.clone()));
         }

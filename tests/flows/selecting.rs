@@ -12,6 +12,7 @@ use retentiond::domain::{
     record::{Cell, locator},
     selection::{Bounds, Cause, Scope},
 };
+use retentiond::ports::Left;
 
 use super::tables::{Database, linked};
 
@@ -114,6 +115,19 @@ fn way_clears(db: &Database, dataset: &Dataset, others: &[(&Dataset, Scope<'_>)]
         let mut movers = others.iter().filter(|(other, _)| other.source == dataset.source && other.table == table);
         movers.any(|(other, scope)| selected(db, other, scope, row) && way_clears(db, other, others, row))
     })
+}
+
+pub fn left(db: &Database, dataset: &Dataset, scope: &Scope<'_>) -> Left {
+    let mut left = Left::default();
+    let moving = db.table(&dataset.table).rows.iter().filter(|root| selected(db, dataset, scope, root));
+    for root in moving.filter(|root| way_clears(db, dataset, scope.others, root)) {
+        if waits(db, dataset, scope, root) {
+            left.waiting += 1;
+        } else if db.locks(dataset, root) {
+            left.locked += 1;
+        }
+    }
+    left
 }
 
 pub fn census(db: &Database, dataset: &Dataset, scope: &Scope<'_>) -> Census {

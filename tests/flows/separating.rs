@@ -7,6 +7,7 @@ use retentiond::{
         period::TimeSpan,
         record::Cell,
         selection::Cause,
+        verdict::Verdict,
     },
     flow::run::Report,
     ports::Failure,
@@ -86,6 +87,40 @@ fn a_report_counts_what_its_plan_counted() {
         let moved = report.separated.iter().find(|moved| moved.dataset == item.dataset).unwrap();
         assert_eq!((moved.rows, &moved.children), (item.rows, &item.children), "{}", item.dataset);
     }
+}
+
+#[test]
+fn what_the_application_holds_is_left_counted_and_named_and_moves_in_the_next_cycle() {
+    let world = World::new();
+    let held = ("orders", "purchase-6");
+    world.edit("shop", |shop| assert!(shop.locked.insert(held)));
+    let report = world.reviewed_cycle().unwrap();
+    let left: Vec<_> = report.left.iter().map(|left| (left.dataset.as_str(), left.locked, left.waiting)).collect();
+    assert_eq!(left, [("orders", 1, 0), ("members", 0, 1)], "the member waits for the order");
+    assert!(report.failed.is_empty() && report.refused.is_empty(), "it is no failure");
+    assert_eq!(report.verdict, Verdict::Unknown, "a cycle that did less than planned proves less");
+    let reason = "contract: 1 of orders were left for the next cycle: the application holds rows of 1";
+    assert!(report.reasons.iter().any(|found| found == reason), "{:?}", report.reasons);
+    let on_record = |event: Event| if let Event::RunFinished { left, .. } = event { Some(left) } else { None };
+    assert_eq!(world.events().into_iter().filter_map(on_record).next_back(), Some(2));
+    assert_eq!((world.place("orders/purchase-6"), world.place("members/person-2")), (Place::Source, Place::Source));
+    world.edit("shop", |shop| assert!(shop.locked.remove(&held)));
+    let report = world.cycle().unwrap();
+    assert!(report.left.is_empty(), "{:?}", report.left);
+    assert_eq!(world.events().into_iter().filter_map(on_record).next_back(), Some(0));
+    assert_eq!((world.place("orders/purchase-6"), world.place("members/person-2")), (Place::Vault, Place::Vault));
+}
+
+#[test]
+fn a_cycle_that_did_what_it_planned_asks_for_nothing_left() {
+    let world = World::new();
+    world.fail("source.left", 0, Fault::NotApplied);
+    let report = world.reviewed_cycle().unwrap();
+    assert!(report.failed.is_empty() && report.left.is_empty());
+    let world = World::new();
+    world.edit("log", |log| assert!(log.locked.insert(("visits", "visit-1"))));
+    world.fail("source.left", 0, Fault::NotApplied);
+    assert_eq!(failed_rules(&world.reviewed_cycle().unwrap()), ["visit"], "what cannot be counted is not passed over");
 }
 
 #[test]

@@ -150,6 +150,7 @@ fn database(tables: Vec<(&str, Table)>, foreign_keys: Vec<ForeignKey>) -> Databa
         left: Left::Nothing,
         unfit: None,
         greedy: false,
+        locked: std::collections::BTreeSet::new(),
         ahead: None,
     }
 }

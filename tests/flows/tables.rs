@@ -1,6 +1,6 @@
 //! A database of plain tables with foreign keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use chrono::{DateTime, Utc};
@@ -40,6 +40,8 @@ pub struct Database {
     pub ahead: Option<TimeDelta>,
     /// A query with a mistake: it takes every record whose event can be read.
     pub greedy: bool,
+    /// Rows that the application has locked, by table and key.
+    pub locked: BTreeSet<(&'static str, &'static str)>,
 }
 
 /// What a search of the files finds of any value.
@@ -83,6 +85,15 @@ impl Database {
 
     pub fn has(&self, table: &str, key: &str) -> bool {
         self.table(table).by_key(&text(key)).is_some()
+    }
+
+    /// The application has locked a row of this record.
+    pub fn locks(&self, dataset: &Dataset, root: &[Cell]) -> bool {
+        let locks = |table: &str, row: &Vec<Cell>| {
+            self.locked.iter().any(|(locked, key)| *locked == table && row[0] == text(key))
+        };
+        let rows = self.record(dataset, root);
+        dataset.tables().into_iter().zip(&rows).any(|(table, rows)| rows.iter().any(|row| locks(table, row)))
     }
 
     /// The first foreign key that does not hold.

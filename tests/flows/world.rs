@@ -249,7 +249,8 @@ impl World {
     pub fn count_as_reviewed(&self, plan: &Plan) {
         let started = Event::RunStarted { plan: Some(plan.digest), by: None, accepted_guards: vec![], rule: None };
         let (failed, refused) = (vec![], vec![]);
-        let finished = Event::RunFinished { verdict: Verdict::Pass, separated: 0, destroyed: 0, failed, refused };
+        let finished =
+            Event::RunFinished { verdict: Verdict::Pass, separated: 0, left: 0, destroyed: 0, failed, refused };
         self.process().ledger.append(vec![started, finished]).unwrap();
     }
 
@@ -262,7 +263,7 @@ impl World {
         let job = Job { book: &book, dataset, at, rows_max, ahead_max: 0, idle: &none, stored: &stored };
         let (source, mut moved) = (sources.get(&dataset.source).unwrap(), Moved::default());
         let flow = now_or_never(separate(&job, source, &mut process, &self.clock(), &mut Silent, &mut moved)).unwrap();
-        assert_eq!(flow, ControlFlow::Continue(()), "nothing stops it");
+        assert!(matches!(flow, ControlFlow::Continue(_)), "nothing stops it");
         moved.rows
     }
 

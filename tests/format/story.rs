@@ -219,5 +219,5 @@ fn on_paper() -> ManualRecord {
 
 fn finished(verdict: Verdict, separated: u64, destroyed: u64) -> Event {
     let none: Vec<RuleId> = Vec::new();
-    Event::RunFinished { verdict, separated, destroyed, failed: none.clone(), refused: none }
+    Event::RunFinished { verdict, separated, left: 0, destroyed, failed: none.clone(), refused: none }
 }

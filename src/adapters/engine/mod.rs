@@ -29,8 +29,8 @@ use crate::{
         selection::{Cause, Scope},
     },
     ports::{
-        Batch, Erased, IndexRow, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source, SourceError,
-        Vault, VaultError, WipeJob, Wiped,
+        Batch, Erased, IndexRow, Left, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source,
+        SourceError, Vault, VaultError, WipeJob, Wiped,
     },
 };
 
@@ -245,6 +245,10 @@ impl Source for AnySource {
         limit: u32,
     ) -> Result<Option<Batch>, SourceError> {
         each!(self, source => failpoint::around("source.take_on", source.take_on(dataset, scope, cause, limit)).await)
+    }
+
+    async fn left(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Left, SourceError> {
+        each!(self, source => source.left(dataset, scope).await)
     }
 
     async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {

@@ -89,6 +89,8 @@ pub(super) struct Choice<'s> {
     pub(super) held: Option<Sql>,
     pub(super) by_event: bool,
     pub(super) from: Option<Order>,
+    /// Keys of roots that are left out.
+    pub(super) but: &'s [Vec<String>],
     pub(super) limit: u32,
 }
 
@@ -96,7 +98,7 @@ pub(super) struct Choice<'s> {
 /// out. Returns the stored columns, what is carried of the event, and the value
 /// of the driving event.
 pub(super) fn choose_roots(fitted: &Fitted<'_>, choice: Choice<'_>) -> Result<String, SourceError> {
-    let Choice { driven, own, held, by_event, from, limit } = choice;
+    let Choice { driven, own, held, by_event, from, but, limit } = choice;
     let (root, condition) = (fitted.root, fitted.dataset.condition.as_deref());
     // Rows behind a derived table would not be locked: the dataset's condition
     // goes behind WHERE.
@@ -112,6 +114,10 @@ pub(super) fn choose_roots(fitted: &Fitted<'_>, choice: Choice<'_>) -> Result<St
         Some(Order::Key(key)) => conditions.push(Sql::new(behind(&keys, key))),
         None => {}
     }
+    if !but.is_empty() {
+        let but: Vec<&[String]> = but.iter().map(Vec::as_slice).collect();
+        conditions.push(Sql::new(in_keys(root, ROOT, &but)).negated());
+    }
     let order = if by_event { event.clone() } else { keys.join(", ") };
     let mut columns = vec![FIRST.to_owned()];
     columns.extend(fetched(root, ROOT));
@@ -122,6 +128,32 @@ pub(super) fn choose_roots(fitted: &Fitted<'_>, choice: Choice<'_>) -> Result<St
     sql.append(Sql::all(conditions));
     sql.push(&format!(" ORDER BY {order} LIMIT {limit} FOR UPDATE SKIP LOCKED"));
     Ok(rendered(sql))
+}
+
+/// Keys of up to `limit` roots, whoever has locked them, in order and behind
+/// `behind`; of `among` only, where it is given.
+pub(super) fn find_roots(
+    fitted: &Fitted<'_>,
+    driven: &Driven<'_>,
+    (behind, among): (Option<&[String]>, Option<&[&[String]]>),
+    limit: usize,
+) -> String {
+    let columns: Vec<String> = key_columns(fitted.root).iter().map(|name| column(&MYSQL, ROOT, name)).collect();
+    let keys = columns.join(", ");
+    let further = behind.map(|last| Sql::new(self::behind(&columns, last)));
+    let these = among.map(|keys| Sql::new(in_keys(fitted.root, ROOT, keys)));
+    let mut sql = Sql::new(format!("SELECT {FIRST}, {keys} FROM {} WHERE ", driven.from));
+    sql.append(Sql::all(driven.conditions.iter().cloned().chain(further).chain(these)));
+    sql.push(&format!(" ORDER BY {keys} LIMIT {limit}"));
+    rendered(sql)
+}
+
+/// Locks those of these roots that nobody else holds, and returns their keys.
+pub(super) fn lock_roots(root: &Table, keys: &[&[String]]) -> String {
+    let columns: Vec<String> = key_columns(root).iter().map(|name| column(&MYSQL, ROOT, name)).collect();
+    let found = relation(root, None, ROOT);
+    let columns = columns.join(", ");
+    format!("SELECT {FIRST}, {columns} FROM {found} WHERE {} FOR UPDATE SKIP LOCKED", in_keys(root, ROOT, keys))
 }
 
 /// An operator's condition where other tables are joined to the table it is

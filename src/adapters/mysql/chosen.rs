@@ -78,9 +78,10 @@ impl<'t, 'a> Taking<'t, 'a> {
     }
 
     /// Chooses what goes with the roots, and leaves out the records of which
-    /// somebody else has locked a row.
-    pub(super) async fn choose_whole(&mut self, mut roots: Chosen<'t>) -> Result<(), SourceError> {
+    /// somebody else has locked a row: their keys.
+    pub(super) async fn choose_whole(&mut self, mut roots: Chosen<'t>) -> Result<Vec<Vec<String>>, SourceError> {
         let fitted = self.fitted();
+        let mut left_out = Vec::new();
         loop {
             for (number, row) in roots.rows.iter_mut().enumerate() {
                 row.record = number;
@@ -93,13 +94,14 @@ impl<'t, 'a> Taking<'t, 'a> {
             self.chosen = std::iter::once(roots).chain(others.map(none)).collect();
             self.choose_level(0).await?;
             if self.torn.is_empty() {
-                return Ok(());
+                return Ok(left_out);
             }
             roots = self.chosen.swap_remove(0);
-            roots.rows.retain(|row| !self.torn.contains(&row.record));
+            let torn = roots.rows.extract_if(.., |row| self.torn.contains(&row.record));
+            left_out.extend(torn.map(|row| row.key));
             if roots.rows.is_empty() {
                 self.chosen.clear();
-                return Ok(());
+                return Ok(left_out);
             }
         }
     }
@@ -290,7 +292,7 @@ pub(super) fn agree(table: &Table, rows: usize, changed: u64) -> Result<(), Sour
     Err(miscounted(&table.name, "rows read and rows changed differ in number"))
 }
 
-fn key_classes(table: &Table) -> Vec<Class> {
+pub(super) fn key_classes(table: &Table) -> Vec<Class> {
     let classes = value::classes(table);
     batch::key_positions(table).into_iter().filter_map(|position| classes.get(position).cloned()).collect()
 }

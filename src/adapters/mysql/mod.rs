@@ -15,6 +15,7 @@ pub(super) mod connection;
 pub(super) mod dialect;
 pub(super) mod failure;
 mod identity;
+mod left;
 mod places;
 mod residue;
 mod restore;

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     connection::{Access, Link},
-    failure, residue, restore,
+    failure, left, residue, restore,
     rowwise::{self, Turn},
     session, take,
     weak::Pending,
@@ -29,7 +29,7 @@ use crate::{
         selection::{Cause, Scope},
     },
     ports::{
-        Batch, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source, SourceError, WipeJob, Wiped,
+        Batch, Left, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source, SourceError, WipeJob, Wiped,
     },
 };
 
@@ -206,6 +206,21 @@ impl Source for MySqlSource {
         let batches = open.batches + usize::from(outcome.batch.is_some());
         self.transaction = Transaction::Taken(Open { reached: outcome.position, batches, ..open });
         Ok(outcome.batch)
+    }
+
+    async fn left(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Left, SourceError> {
+        self.idle().await?;
+        let mut attempt = 1;
+        loop {
+            self.begin().await?;
+            let left = left::left(&mut self.link, dataset, scope).await;
+            // Locks are all that this transaction has.
+            self.undo().await?;
+            match left {
+                Err(SourceError::RolledBack { .. }) if attempt < DEADLOCKS_MAX => attempt += 1,
+                left => return left,
+            }
+        }
     }
 
     async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {

@@ -58,12 +58,15 @@ pub(super) async fn take(
     let is_weak = weak::has_any(&catalogue, fitted);
     let own = fitted.event(scope.event)?;
     let mut from = position.cloned();
+    let mut is_from_start = from.is_none();
+    let mut passed: Vec<Vec<String>> = Vec::new();
     loop {
-        let (roots, reached) = choose_roots(link, &selection, cause, limit, from.clone()).await?;
+        let (roots, reached) = choose_roots(link, &selection, cause, limit, (from.clone(), &passed)).await?;
+        let mut held = Vec::new();
         let complete = roots.rows.len() < limit as usize;
         if !roots.rows.is_empty() {
             let mut taking = Taking::new(link, &catalogue, &selection);
-            taking.choose_whole(roots).await?;
+            held = taking.choose_whole(roots).await?;
             if taking.roots() > 0 {
                 let records = if is_weak { taking.gather(own, scope)? } else { taking.delete_all(own, scope).await? };
                 // Behind the last position everything starts over, so that no row
@@ -73,12 +76,17 @@ pub(super) async fn take(
                 return Ok(Outcome { batch: Some(batch), position: reached.filter(|_| !complete), is_weak });
             }
         }
-        // Nothing that can move here: once more from the start, or further on.
-        match (complete, from.take()) {
-            (true, None) => return Ok(Outcome { batch: None, position: None, is_weak }),
-            (true, Some(_)) => {}
-            (false, before) if before == reached => return Ok(Outcome { batch: None, position: None, is_weak }),
-            (false, _) => from = reached,
+        // Nothing that can move here: further on, or once more from the start.
+        if complete && is_from_start {
+            return Ok(Outcome { batch: None, position: None, is_weak });
+        }
+        if complete {
+            (from, is_from_start) = (None, true);
+        } else if from == reached {
+            // More rows than a batch has room for have the same event.
+            passed.append(&mut held);
+        } else {
+            from = reached;
         }
     }
 }
@@ -96,15 +104,15 @@ async fn choose_roots<'f>(
     selection: &'f Selection<'_>,
     cause: &Cause,
     limit: u32,
-    from: Option<Order>,
+    (from, but): (Option<Order>, &[Vec<String>]),
 ) -> Result<(Chosen<'f>, Option<Order>), SourceError> {
     let (fitted, scope) = (&selection.of.fitted, &selection.of.scope);
     let root = fitted.root;
     let own = fitted.event(scope.event)?;
     let driving = fitted.event(event_of(cause, scope))?;
     let by_event = batch::is_indexed(root, driving);
-    let choice =
-        Choice { driven: selection.driven(cause)?, own, held: selection.held_strictly()?, by_event, from, limit };
+    let held = selection.held_strictly()?;
+    let choice = Choice { driven: selection.driven(cause)?, own, held, by_event, from, but, limit };
     let rows = link.all(&batch::choose_roots(fitted, choice)?).await.map_err(refused)?;
     let mut classes = value::classes(root);
     let stored = classes.len();

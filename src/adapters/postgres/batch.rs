@@ -84,6 +84,23 @@ pub(super) fn choose_roots(
     Link::text(sql)
 }
 
+/// Up to `limit` places of roots, whoever has locked them, in order and behind
+/// `behind`.
+pub(super) fn find_roots(fitted: &Fitted<'_>, driven: &Driven<'_>, behind: Option<Spot>, limit: usize) -> String {
+    let place = identity(&POSTGRES, fitted.root, fitted.dataset.condition.as_deref(), ROOT).join(", ");
+    let further =
+        behind.map(|last| Sql::new(format!("({place}) > ({}, '({},{})'::tid)", last.table, last.block, last.line)));
+    let mut sql = Sql::new(format!("SELECT {place} FROM {} WHERE ", driven.from));
+    sql.append(Sql::all(driven.conditions.iter().cloned().chain(further)));
+    sql.push(&format!(" ORDER BY {place} LIMIT {limit}"));
+    Link::text(sql)
+}
+
+/// Those of `spots`, all of one table or partition, at which there is still a row.
+pub(super) fn still_there(table: &Table, spots: &[Spot]) -> String {
+    format!("SELECT tableoid, ctid FROM {} WHERE {}", table.sql, at("", spots))
+}
+
 /// Deletes roots in one statement and returns the place and all stored columns of
 /// each; the earliest first, from `position` on.
 pub(super) fn delete_at_once(

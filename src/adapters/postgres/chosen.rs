@@ -15,10 +15,6 @@ use crate::{
     ports::SourceError,
 };
 
-/// How often other roots are looked for when the application holds all that were
-/// found.
-const ROUNDS_MAX: usize = 8;
-
 /// The rows of a batch, by table number, each with the number of its record.
 pub(super) struct Chosen {
     pub(super) rows: Vec<Vec<(Spot, usize)>>,
@@ -33,6 +29,16 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
+    /// Roots, each of a record of its own.
+    pub(super) fn of_roots(fitted: &Fitted<'_>, roots: Vec<(Spot, usize)>) -> Self {
+        let seen = roots.iter().map(|(spot, _)| *spot).collect();
+        let mut rows = vec![Vec::new(); headings(fitted).len()];
+        if let Some(first) = rows.first_mut() {
+            *first = roots;
+        }
+        Self { rows, carried: Vec::new(), reached: None, complete: true, seen }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.rows.first().is_none_or(Vec::is_empty)
     }
@@ -61,7 +67,7 @@ impl Chosen {
 }
 
 /// Chooses and locks up to `limit` records. Records of which the application
-/// holds a row are passed over, and others are looked for.
+/// holds a row are passed over, and others are looked for until there is none.
 pub(super) async fn choose(
     link: &mut Link,
     selection: &Selection<'_>,
@@ -69,7 +75,7 @@ pub(super) async fn choose(
     position: Option<&Cell>,
 ) -> Result<Chosen, SourceError> {
     let mut passed: Vec<Spot> = Vec::new();
-    for _ in 0..ROUNDS_MAX {
+    loop {
         let mut chosen = choose_roots(link, selection, order, position, &passed).await?;
         if chosen.is_empty() {
             return Ok(chosen);
@@ -89,7 +95,6 @@ pub(super) async fn choose(
             return Ok(chosen);
         }
     }
-    Ok(Chosen { rows: Vec::new(), carried: Vec::new(), reached: None, complete: true, seen: HashSet::new() })
 }
 
 async fn choose_roots(
@@ -119,12 +124,7 @@ async fn choose_roots(
     })
     .await?;
     let complete = (roots.len() as u64) < u64::from(order.limit);
-    let seen = roots.iter().map(|(spot, _)| *spot).collect();
-    let mut rows = vec![Vec::new(); headings(fitted).len()];
-    if let Some(first) = rows.first_mut() {
-        *first = roots;
-    }
-    Ok(Chosen { rows, carried: values, reached, complete, seen })
+    Ok(Chosen { carried: values, reached, complete, ..Chosen::of_roots(fitted, roots) })
 }
 
 /// Chooses and locks the rows that hang on rows of a level; a row that was
@@ -184,7 +184,7 @@ pub(super) async fn find(
     Ok(found)
 }
 
-async fn lock(link: &mut Link, table: &Table, spots: &[Spot]) -> Result<HashSet<Spot>, SourceError> {
+pub(super) async fn lock(link: &mut Link, table: &Table, spots: &[Spot]) -> Result<HashSet<Spot>, SourceError> {
     let mut locked = HashSet::with_capacity(spots.len());
     for some in batch::by_table(spots) {
         link.each(&batch::lock(table, &some), |line| {

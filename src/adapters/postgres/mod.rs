@@ -14,6 +14,7 @@ mod chosen;
 mod copy;
 pub(in crate::adapters) mod dialect;
 pub(in crate::adapters) mod failure;
+mod left;
 mod link;
 pub mod residue;
 mod restore;

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use std::time::Duration;
 
 use super::{
-    census, clock, failure, inspect,
+    census, clock, failure, inspect, left,
     link::{Access, Link, only},
     look, residue, restore,
     take::{self, Order},
@@ -32,7 +32,7 @@ use crate::{
         selection::{Cause, Scope},
     },
     ports::{
-        Batch, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source, SourceError, WipeJob, Wiped,
+        Batch, Left, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source, SourceError, WipeJob, Wiped,
     },
 };
 
@@ -232,6 +232,15 @@ impl Source for PostgresSource {
         let batches = open.batches + usize::from(outcome.batch.is_some());
         self.transaction = Transaction::Taken(Open { reached: outcome.position, batches, ..open });
         Ok(outcome.batch)
+    }
+
+    async fn left(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Left, SourceError> {
+        self.idle().await?;
+        self.begin().await?;
+        let left = left::left(&mut self.link, dataset, scope).await;
+        // Locks are all that this transaction has.
+        self.undo().await;
+        left
     }
 
     async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {

@@ -23,7 +23,7 @@ use crate::{
         selection::{Cause, Scope},
     },
     ports::{
-        Batch, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source, SourceError, WipeJob, Wiped,
+        Batch, Left, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source, SourceError, WipeJob, Wiped,
     },
 };
 
@@ -199,6 +199,11 @@ impl Source for SqliteSource {
         let batches = open.batches + usize::from(outcome.batch.is_some());
         self.transaction = Transaction::Taken(Open { reached: outcome.position, batches, ..open });
         Ok(outcome.batch)
+    }
+
+    /// A file has one lock for all who write.
+    async fn left(&mut self, _dataset: &Dataset, _scope: &Scope<'_>) -> Result<Left, SourceError> {
+        Ok(Left::default())
     }
 
     async fn commit(&mut self, receipt: SealReceipt) -> Result<(), SourceError> {

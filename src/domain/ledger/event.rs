@@ -76,7 +76,16 @@ pub enum Event {
         rule: Option<RuleId>,
     },
     #[serde(rename = "run.finished")]
-    RunFinished { verdict: Verdict, separated: u64, destroyed: u64, failed: Vec<RuleId>, refused: Vec<RuleId> },
+    RunFinished {
+        verdict: Verdict,
+        separated: u64,
+        /// Records that were planned and stayed, since the application held rows.
+        #[serde(skip_serializing_if = "is_zero", default)]
+        left: u64,
+        destroyed: u64,
+        failed: Vec<RuleId>,
+        refused: Vec<RuleId>,
+    },
     #[serde(rename = "separate.intent")]
     SeparateIntent(SeparateIntent),
     #[serde(rename = "separate.outcome")]

@@ -229,7 +229,9 @@ impl History {
     }
 
     fn run_finished(&mut self, entry: &Entry) -> Result<(), HistoryError> {
-        let Event::RunFinished { verdict, separated, destroyed, failed, refused } = &entry.event else { return Ok(()) };
+        let Event::RunFinished { verdict, separated, destroyed, failed, refused, .. } = &entry.event else {
+            return Ok(());
+        };
         let Some((_, moved)) = self.current.take_if(|(run, _)| *run == entry.run) else {
             return Err(HistoryError::WithoutIntent { kind: "run.finished", id: entry.run.to_string() });
         };

@@ -14,7 +14,7 @@ use crate::{
         verdict::{Finding, Verdict},
     },
     flow::{destroy::Destroyed, plan::FailedDataset, rulebook::Rulebook, separate::Moved},
-    ports::Failure,
+    ports::{Failure, Left},
 };
 
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +24,8 @@ pub struct Report {
     pub policy: PolicyRef,
     pub run: RunId,
     pub separated: Vec<SeparatedDataset>,
+    /// What was planned and stayed, since the application held rows of it.
+    pub left: Vec<LeftDataset>,
     pub destroyed: Vec<DestroyedRule>,
     pub failed: Vec<FailedRule>,
     pub refused: Vec<Refusal>,
@@ -42,6 +44,20 @@ pub struct SeparatedDataset {
     pub source: SourceName,
     pub rows: u64,
     pub children: BTreeMap<String, u64>,
+}
+
+/// Records that stay for the next cycle.
+#[derive(Debug, Clone, Serialize)]
+pub struct LeftDataset {
+    pub rule: RuleId,
+    pub dataset: String,
+    pub source: SourceName,
+    /// `locked` and `waiting` together.
+    pub rows: u64,
+    /// The application held a lock on a row of them.
+    pub locked: u64,
+    /// They wait for rows that were to move before them and were left.
+    pub waiting: u64,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -88,6 +104,23 @@ impl SeparatedDataset {
     }
 }
 
+impl LeftDataset {
+    pub(super) fn of(dataset: &Dataset, left: Left) -> Self {
+        let (rule, source) = (dataset.rule.clone(), dataset.source.clone());
+        let Left { locked, waiting } = left;
+        Self { rule, dataset: dataset.table.clone(), source, rows: left.rows(), locked, waiting }
+    }
+
+    /// Why they stay, for people.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let locked = (self.locked > 0).then(|| format!("the application holds rows of {}", self.locked));
+        let waiting = (self.waiting > 0).then(|| format!("{} wait for rows that were left", self.waiting));
+        let reasons: Vec<String> = locked.into_iter().chain(waiting).collect();
+        reasons.join(", ")
+    }
+}
+
 impl DestroyedRule {
     pub(super) fn of(rule: &RuleId, dataset: Option<String>, destroyed: Destroyed) -> Self {
         Self {
@@ -115,13 +148,16 @@ impl Report {
         Self::empty(plan.now, plan.simulation, plan.policy.clone(), run.clone())
     }
 
-    const fn empty(now: DateTime<FixedOffset>, simulation: bool, policy: PolicyRef, run: RunId) -> Self {
+    /// The report of a cycle of which nothing is known yet.
+    #[must_use]
+    pub const fn empty(now: DateTime<FixedOffset>, simulation: bool, policy: PolicyRef, run: RunId) -> Self {
         Self {
             now,
             simulation,
             policy,
             run,
             separated: Vec::new(),
+            left: Vec::new(),
             destroyed: Vec::new(),
             failed: Vec::new(),
             refused: Vec::new(),
@@ -165,6 +201,11 @@ impl Report {
         for refusal in &self.refused {
             finding = finding.and(Finding::unknown(refusal.summary()));
         }
+        for left in &self.left {
+            let LeftDataset { rule, dataset, rows, .. } = left;
+            let reason = format!("{rule}: {rows} of {dataset} were left for the next cycle: {}", left.reason());
+            finding = finding.and(Finding::unknown(reason));
+        }
         if let Some(reason) = &self.stopped {
             finding = finding.and(Finding::unknown(format!("the cycle was stopped before its end: {reason}")));
         }
@@ -177,6 +218,7 @@ impl Report {
             verdict: self.verdict,
             separated: self.separated.iter().map(|item| item.rows).sum(),
             destroyed: self.destroyed.iter().map(|item| item.rows).sum(),
+            left: self.left.iter().map(|item| item.rows).sum(),
             failed: distinct(self.failed.iter().map(|item| &item.rule)),
             refused: distinct(self.refused.iter().filter_map(|item| item.rule.as_ref())),
         }

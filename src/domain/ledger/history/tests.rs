@@ -74,7 +74,7 @@ fn adopted() -> Event {
 }
 
 fn finished() -> Event {
-    Event::RunFinished { verdict: Verdict::Pass, separated: 3, destroyed: 0, failed: vec![], refused: vec![] }
+    Event::RunFinished { verdict: Verdict::Pass, separated: 3, left: 0, destroyed: 0, failed: vec![], refused: vec![] }
 }
 
 fn separate(batch: &str, rule: &str, records: u64) -> Event {

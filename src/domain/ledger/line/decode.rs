@@ -77,6 +77,7 @@ fn event(kind: &str, own: &[(&str, &str)]) -> Result<Event, LineError> {
         "run.finished" => Event::RunFinished {
             destroyed: f.number("destroyed")?,
             failed: f.json("failed")?,
+            left: f.optional("left")?.unwrap_or_default(),
             refused: f.json("refused")?,
             separated: f.number("separated")?,
             verdict: f.json("verdict")?,

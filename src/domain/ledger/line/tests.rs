@@ -63,6 +63,7 @@ fn may_be_left_out(kind: &Value, name: &str) -> bool {
     let names: &[&str] = match kind.as_str().unwrap() {
         "policy.adopted" => &["by", "document"],
         "run.started" => &["by", "plan", "rule", "accepted_guards"],
+        "run.finished" => &["left"],
         "destroy.intent" => &["fields", "hold", "holidays"],
         "hold.placed" => &["dataset", "rule", "whose"],
         "read.intent" => &["rule"],

@@ -50,7 +50,7 @@ fn outcome(batch: &str, result: SeparateResult) -> Event {
 fn finished(failed: &[&str], refused: &[&str]) -> Event {
     let rules = |rules: &[&str]| rules.iter().map(|rule| (*rule).into()).collect();
     let (failed, refused) = (rules(failed), rules(refused));
-    Event::RunFinished { verdict: Verdict::Pass, separated: 0, destroyed: 0, failed, refused }
+    Event::RunFinished { verdict: Verdict::Pass, separated: 0, left: 0, destroyed: 0, failed, refused }
 }
 
 #[test]

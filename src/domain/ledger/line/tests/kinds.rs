@@ -174,6 +174,7 @@ fn kind_before(event: &Event) -> Option<Event> {
         Event::SeparateIntent(_) => Event::RunFinished {
             verdict: Verdict::Unknown,
             separated: 1,
+            left: 4,
             destroyed: 2,
             failed: vec!["f".into()],
             refused: vec![],
