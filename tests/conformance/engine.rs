@@ -8,6 +8,7 @@ use retentiond::{
         engine::Patience,
         sqlite::{SqliteScan, SqliteSource},
     },
+    domain::census::AnomalyKind,
     ports::{Scan, Source},
 };
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -30,6 +31,17 @@ pub trait Database: Sized {
     /// The type of a text that compares without regard to case.
     const NOCASE: &'static str;
 
+    /// Statements that make a type, and the type of a column `status` that is
+    /// `gone` or `active`.
+    const CHOICE: (&'static str, &'static str);
+
+    /// Makes a trigger `counts` that takes one off `tally.n` for each row that is
+    /// deleted from `t`.
+    const TRIGGER: &'static str;
+
+    /// A type, and values of it that stand for no date.
+    const SENTINELS: (&'static str, &'static [(&'static str, AnomalyKind)]);
+
     /// An empty database after `setup`.
     async fn new(setup: &str) -> Self;
 
@@ -45,6 +57,11 @@ pub trait Database: Sized {
         sql.to_owned()
     }
 
+    /// A text between quotation marks.
+    fn literal(text: &str) -> String {
+        format!("'{}'", text.replace('\'', "''"))
+    }
+
     /// Statements of the application, on a connection like the application's.
     async fn run(&self, sql: &str);
 
@@ -54,6 +71,14 @@ pub trait Database: Sized {
 
     /// Every value of every row of these tables, told apart to the byte.
     async fn dump(&self, tables: &[&str]) -> Vec<String>;
+}
+
+/// An engine that has a type of instants and a zone of each session.
+pub trait Zoned: Database {
+    const INSTANT: &'static str;
+
+    /// Sets the zone of a session, as `+09:00`.
+    fn in_zone(offset: &str) -> String;
 }
 
 /// A connection of the application.
@@ -89,6 +114,18 @@ impl Database for Sqlite {
     type Application = SqliteConnection;
 
     const NOCASE: &'static str = "VARCHAR(40) COLLATE NOCASE";
+    const CHOICE: (&'static str, &'static str) = ("", "VARCHAR(9) CHECK (status IN ('gone', 'active'))");
+    const TRIGGER: &'static str = "CREATE TRIGGER counts AFTER DELETE ON t BEGIN UPDATE tally SET n = n - 1; END";
+    const SENTINELS: (&'static str, &'static [(&'static str, AnomalyKind)]) = (
+        "TEXT",
+        &[
+            ("", AnomalyKind::Malformed),
+            ("0000-00-00 00:00:00", AnomalyKind::Malformed),
+            ("0001-01-01 00:00:00", AnomalyKind::Ancient),
+            ("9999-01-01 00:00:00", AnomalyKind::Future),
+            ("infinity", AnomalyKind::Malformed),
+        ],
+    );
 
     async fn new(setup: &str) -> Self {
         let database = Self { folder: tempfile::tempdir().unwrap() };

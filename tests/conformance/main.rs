@@ -29,6 +29,8 @@ mod mariadb;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod schemas;
+#[cfg(test)]
 #[path = "../servers/mod.rs"]
 mod servers;
 #[cfg(test)]
@@ -98,6 +100,15 @@ macro_rules! engine {
                     text_of_every_kind_comes_back_as_it_was,
                     a_due_row_that_a_kept_row_uses_waits,
                 },
+                schemas::{
+                    dates_that_stand_for_none_are_never_due,
+                    triggers_are_named_and_run,
+                    a_choice_narrows_and_comes_back_as_the_same_choice,
+                    a_row_that_is_marked_as_deleted_is_due_like_any_other,
+                    a_second_copy_leaves_with_the_record_once_it_is_declared,
+                    texts_that_are_taken_for_something_else_come_back,
+                    times_of_fourteen_digits_are_reported_and_none_moves,
+                },
                 transactions::{
                     a_transaction_of_several_batches_moves_all_of_them_or_none,
                     what_batches_of_one_transaction_share_goes_with_the_last_of_them,
@@ -133,9 +144,9 @@ engine!(on_mariadb, crate::mariadb::MariaDb);
 #[cfg(test)]
 engine!(on_postgres, crate::postgres::Postgres);
 
-/// Locks of rows.
+/// What a server has and a file has not: locks of rows, a zone of each session.
 #[cfg(test)]
-macro_rules! row_locks {
+macro_rules! server {
     ($name:ident, $database:ty) => {
         mod $name {
             scenarios! { $database;
@@ -146,20 +157,35 @@ macro_rules! row_locks {
                     a_row_counts_once_whatever_it_moves_for,
                     who_waits_for_a_row_that_was_left_is_left_too,
                 },
+                schemas::{an_instant_is_one_in_whatever_zone_it_was_written},
             }
         }
     };
 }
 
 #[cfg(test)]
-row_locks!(row_locks_on_mariadb, crate::mariadb::MariaDb);
+server!(server_of_mariadb, crate::mariadb::MariaDb);
 #[cfg(test)]
-row_locks!(row_locks_on_postgres, crate::postgres::Postgres);
+server!(server_of_postgres, crate::postgres::Postgres);
 
 #[cfg(test)]
-mod one_lock_on_sqlite {
+mod schemas_of_postgres {
+    #[tokio::test]
+    async fn tables_of_one_name_in_two_schemas_are_told_apart() {
+        crate::schemas::tables_of_one_name_in_two_schemas_are_told_apart().await;
+    }
+
+    #[tokio::test]
+    async fn keys_that_only_partitions_have_leave_no_orphan() {
+        crate::schemas::keys_that_only_partitions_have_leave_no_orphan().await;
+    }
+}
+
+#[cfg(test)]
+mod file_of_sqlite {
     scenarios! { crate::engine::Sqlite;
         locked::{a_database_that_is_locked_as_a_whole_is_said_to_be},
+        schemas::{a_number_among_texts_is_reported_and_never_due},
     }
 }
 
@@ -198,6 +224,14 @@ mod on_myisam {
             views_are_refused_and_what_is_missing_is_named,
             text_of_every_kind_comes_back_as_it_was,
             a_due_row_that_a_kept_row_uses_waits,
+        },
+        schemas::{
+            dates_that_stand_for_none_are_never_due,
+            triggers_are_named_and_run,
+            a_choice_narrows_and_comes_back_as_the_same_choice,
+            a_row_that_is_marked_as_deleted_is_due_like_any_other,
+            a_second_copy_leaves_with_the_record_once_it_is_declared,
+            texts_that_are_taken_for_something_else_come_back,
         },
         changes::{
             rows_that_change_after_the_plan_are_taken_as_they_are_then,

@@ -5,12 +5,15 @@ use retentiond::{
         engine::Server,
         mysql::{MySqlScan, MySqlSource},
     },
-    domain::deployment::{Engine, ServerAddress},
+    domain::{
+        census::AnomalyKind,
+        deployment::{Engine, ServerAddress},
+    },
 };
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySqlConnection, Row as _};
 
 use super::{
-    engine::{Application, Database, PATIENCE},
+    engine::{Application, Database, PATIENCE, Zoned},
     servers,
 };
 
@@ -40,6 +43,14 @@ impl<const TRANSACTIONS: bool> Maria<TRANSACTIONS> {
     }
 }
 
+impl Zoned for MariaDb {
+    const INSTANT: &'static str = "TIMESTAMP NULL";
+
+    fn in_zone(offset: &str) -> String {
+        format!("SET time_zone = '{offset}'")
+    }
+}
+
 impl Application for MySqlConnection {
     async fn execute(&mut self, sql: &str) -> Result<u64, ()> {
         let done = sqlx::raw_sql(AssertSqlSafe(own_words(sql))).execute(self).await;
@@ -52,10 +63,25 @@ impl<const TRANSACTIONS: bool> Database for Maria<TRANSACTIONS> {
     type Scan = MySqlScan;
     type Application = MySqlConnection;
 
+    const CHOICE: (&'static str, &'static str) = ("", "ENUM('gone', 'active')");
+    const TRIGGER: &'static str = "CREATE TRIGGER counts AFTER DELETE ON t FOR EACH ROW UPDATE tally SET n = n - 1";
+    const SENTINELS: (&'static str, &'static [(&'static str, AnomalyKind)]) = (
+        "DATETIME",
+        &[
+            ("0000-00-00 00:00:00", AnomalyKind::Malformed),
+            ("2020-00-00 00:00:00", AnomalyKind::Malformed),
+            ("0001-01-01 00:00:00", AnomalyKind::Ancient),
+            ("9999-01-01 00:00:00", AnomalyKind::Future),
+        ],
+    );
     const NOCASE: &'static str = "VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci";
 
     fn own_words(sql: &str) -> String {
         own_words(sql)
+    }
+
+    fn literal(text: &str) -> String {
+        format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
     }
 
     async fn application(&self) -> MySqlConnection {

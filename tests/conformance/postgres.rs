@@ -5,13 +5,16 @@ use retentiond::{
         engine::Server,
         postgres::{PostgresScan, PostgresSource},
     },
-    domain::deployment::{Engine, ServerAddress},
+    domain::{
+        census::AnomalyKind,
+        deployment::{Engine, ServerAddress},
+    },
 };
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::{
-    engine::{Application, Database, PATIENCE},
+    engine::{Application, Database, PATIENCE, Zoned},
     servers,
 };
 
@@ -31,6 +34,14 @@ impl Postgres {
     }
 }
 
+impl Zoned for Postgres {
+    const INSTANT: &'static str = "TIMESTAMPTZ";
+
+    fn in_zone(offset: &str) -> String {
+        format!("SET TIME ZONE INTERVAL '{offset}' HOUR TO MINUTE")
+    }
+}
+
 impl Application for PgConnection {
     async fn execute(&mut self, sql: &str) -> Result<u64, ()> {
         let done = sqlx::raw_sql(AssertSqlSafe(Postgres::words(sql))).execute(self).await;
@@ -44,6 +55,21 @@ impl Database for Postgres {
     type Application = PgConnection;
 
     const NOCASE: &'static str = "citext";
+    const CHOICE: (&'static str, &'static str) =
+        ("CREATE TYPE choice AS ENUM ('gone', 'active');", "choice");
+    const TRIGGER: &'static str = "CREATE FUNCTION one_less() RETURNS trigger LANGUAGE plpgsql AS
+        $$BEGIN UPDATE tally SET n = n - 1; RETURN NULL; END$$;
+        CREATE TRIGGER counts AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION one_less()";
+    const SENTINELS: (&'static str, &'static [(&'static str, AnomalyKind)]) = (
+        "TIMESTAMP",
+        &[
+            ("infinity", AnomalyKind::Malformed),
+            ("-infinity", AnomalyKind::Malformed),
+            ("0001-01-01 00:00:00", AnomalyKind::Ancient),
+            ("0044-03-15 00:00:00 BC", AnomalyKind::Malformed),
+            ("9999-01-01 00:00:00", AnomalyKind::Future),
+        ],
+    );
 
     async fn application(&self) -> PgConnection {
         PgConnection::connect(&self.raw.url()).await.unwrap()

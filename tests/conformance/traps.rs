@@ -1,5 +1,38 @@
 //! What real schemas hold: times that are no times, links that nobody declared,
 //! rows that point at nothing, views, text of every kind.
+//!
+//! Where each thing that real schemas hold is a scenario; names without a folder
+//! are of this suite.
+//!
+//! | what they hold | scenario |
+//! |---|---|
+//! | keys of text, UUIDs, several columns | `keys::textual_keys_whatever_they_say`, `keys::keys_and_links_of_several_columns` |
+//! | children of a unique key that is not the primary one | `keys::children_of_a_unique_key_that_is_not_the_primary_one` |
+//! | no event, or one that lies in the future | `traps::instants_in_columns_of_their_own_type` |
+//! | instants written in any zone, naive ones | `schemas::an_instant_is_one_in_whatever_zone_it_was_written`, `traps::texts_with_and_without_a_zone` |
+//! | links that nobody declared: kind and number, texts, a mail address | `traps::links_that_nobody_declared` |
+//! | a second copy in a table of snapshots | `schemas::a_second_copy_leaves_with_the_record_once_it_is_declared`; one that nobody declared is found by value: `flows/residue.rs` |
+//! | keys that restrict: a short rule over rows of a long one | `waiting::at_a_withdrawal_orders_move_first_and_the_member_after_them`, `edges::uncovered_keys_are_refused_with_the_edge_to_add` |
+//! | no key, and twins | `keys::twins_are_told_apart_or_their_table_is_refused` |
+//! | tables that point at themselves | `edges::rows_of_one_table_lose_their_link_to_those_that_move`, `edges::what_several_records_share_comes_back_with_all_of_them` |
+//! | enumerations, sets, domains | `schemas::a_choice_narrows_and_comes_back_as_the_same_choice`, the types of `postgres_source` and `mariadb_source` |
+//! | cascades to tables that nobody listed, links that are set to NULL | `edges::uncovered_keys_are_refused_with_the_edge_to_add`, `edges::a_link_is_cut_sealed_and_restored` |
+//! | eight and fourteen digits, seconds, milliseconds, two columns | `traps::dates_of_eight_characters`, `schemas::times_of_fourteen_digits`, `traps::seconds_and_milliseconds_since_1970`, `traps::a_date_and_a_time_in_two_columns` |
+//! | numbers that sort below texts | `schemas::a_number_among_texts_is_reported_and_never_due` |
+//! | a record that points at what is its own, or shared | `edges::a_reference_goes_with_the_last_row_that_points_at_it` |
+//! | marks of deletion, a status against the date | `schemas::a_row_that_is_marked_as_deleted_is_due_like_any_other`, `traps::a_status_that_contradicts_the_date_is_the_operators_to_say` |
+//! | views, materialised views, virtual tables | `traps::views_are_refused_and_what_is_missing_is_named`, `postgres_source/inspection.rs`, `sqlite_source/inspection.rs` |
+//! | partitions, keys that only they have | `schemas::keys_that_only_partitions_have_leave_no_orphan`, `postgres_source/bytes.rs`, `mariadb_source/types.rs` |
+//! | triggers | `schemas::triggers_are_named_and_run` |
+//! | dates that stand for none | `schemas::dates_that_stand_for_none_are_never_due` |
+//! | keys that are checked at the commit | `postgres_source/failures.rs`, `sqlite_source/failures.rs` |
+//! | rows with two parents | `traps::a_row_with_two_parents_is_archived_and_counted_once` |
+//! | a due row that a kept one uses | `traps::a_due_row_that_a_kept_row_uses_waits` |
+//! | tables without transactions | all of `on_myisam`, `mariadb_source/weak.rs` |
+//! | reserved names, one name in two schemas, one column with two meanings | `keys::names_that_need_quotation_marks`, `schemas::tables_of_one_name_in_two_schemas_are_told_apart`, `traps::links_that_nobody_declared` |
+//! | collations to which other texts are the same | `keys::keys_that_the_engine_takes_for_the_same` |
+//! | texts that are taken for something else | `schemas::texts_that_are_taken_for_something_else_come_back`, `traps::text_of_every_kind_comes_back_as_it_was` |
+//! | rows that the application holds | all of `locked` |
 
 use retentiond::{
     domain::{
