@@ -107,7 +107,7 @@ macro_rules! engine {
                     a_row_that_is_marked_as_deleted_is_due_like_any_other,
                     a_second_copy_leaves_with_the_record_once_it_is_declared,
                     texts_that_are_taken_for_something_else_come_back,
-                    times_of_fourteen_digits_are_reported_and_none_moves,
+                    times_of_fourteen_digits,
                 },
                 transactions::{
                     a_transaction_of_several_batches_moves_all_of_them_or_none,

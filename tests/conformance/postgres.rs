@@ -55,8 +55,7 @@ impl Database for Postgres {
     type Application = PgConnection;
 
     const NOCASE: &'static str = "citext";
-    const CHOICE: (&'static str, &'static str) =
-        ("CREATE TYPE choice AS ENUM ('gone', 'active');", "choice");
+    const CHOICE: (&'static str, &'static str) = ("CREATE TYPE choice AS ENUM ('gone', 'active');", "choice");
     const TRIGGER: &'static str = "CREATE FUNCTION one_less() RETURNS trigger LANGUAGE plpgsql AS
         $$BEGIN UPDATE tally SET n = n - 1; RETURN NULL; END$$;
         CREATE TRIGGER counts AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION one_less()";

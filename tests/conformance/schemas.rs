@@ -5,7 +5,7 @@ use retentiond::{
     domain::{
         census::AnomalyKind,
         deployment::{Dataset, Edge, EventPlace, Events},
-        event::{Column, EventColumn, Format},
+        event::{EventColumn, Format},
         record::Cell,
         selection::Cause,
     },
@@ -267,18 +267,23 @@ pub async fn a_number_among_texts_is_reported_and_never_due<D: Database>() {
     assert_eq!(counted.rows, 1, "of the same column the seconds, and not the texts");
 }
 
-/// Fourteen digits for a date and a time are no format of ours: whoever names one
-/// gets every row reported, and none moved.
-pub async fn times_of_fourteen_digits_are_reported_and_none_moves<D: Database>() {
+/// A date and a time in fourteen digits; one that is spelled otherwise is reported.
+pub async fn times_of_fourteen_digits<D: Database>() {
     let database = D::new(
-        "CREATE TABLE t (id INTEGER PRIMARY KEY, at VARCHAR(14)); INSERT INTO t VALUES (1, '20200101093000'), (2, '20260101093000'), (3, '')",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at VARCHAR(20)); INSERT INTO t VALUES (1, '20200101093000'), (2, '20260101093000'), (3, ''),
+            (4, '20211121235959'), (5, '20211122000000'), (6, '20200101'), (7, '20200101240000'), (8, '20200230000000'),
+            (9, '2020-01-01 09:30'), (10, NULL), (11, '20991231235959'), (12, '00000000000000'), (13, '20200101093000 ')",
     )
     .await;
-    for format in [Format::Iso8601, Format::YyyyMmDd, Format::Timestamp] {
-        let at = EventColumn { column: Column::One("at".to_owned()), format, zone: None, absent: vec![String::new()] };
-        let mut t = dataset("t", &["id"]);
-        t.events = Events::from([("recorded".into(), EventPlace::Own(at))]);
-        assert_eq!(anomalies(&database, &t).await, [(AnomalyKind::Missing, 1), (AnomalyKind::Malformed, 2)]);
-        assert_eq!(move_due(&database, &t, 9).await.records.len(), 0);
-    }
+    let digits = column("at", Format::YyyyMmDdHhMmSs);
+    let absent = vec![String::new(), "00000000000000".to_owned()];
+    let mut t = dataset("t", &["id"]);
+    t.events = Events::from([("recorded".into(), EventPlace::Own(EventColumn { absent, ..digits }))]);
+    let expected = [(AnomalyKind::Missing, 3), (AnomalyKind::Malformed, 5), (AnomalyKind::Future, 1)];
+    assert_eq!(anomalies(&database, &t).await, expected);
+    there_and_back(&database, &t, &["1", "4"]).await;
+    // Without its format the column is refused, and the hint names this one.
+    t.events = Events::from([("recorded".into(), EventPlace::Own(column("at", Format::Auto)))]);
+    let found = errors(&database, &t).await;
+    assert_eq!(found.contains("yyyymmddhhmmss"), !found.is_empty(), "{found}");
 }

@@ -121,6 +121,7 @@ impl Dialect for MySql {
                 &[Shape::Zoned]
             }
             (Holds::Text, Format::YyyyMmDd) => &[Shape::CompactText],
+            (Holds::Text, Format::YyyyMmDdHhMmSs) => &[Shape::CompactTime],
             (Holds::Text, Format::Iso8601) => &[Shape::Date, Shape::Naive, Shape::Zoned],
             (Holds::Number, Format::YyyyMmDd) => &[Shape::CompactInteger],
             (Holds::Number, Format::EpochSeconds) => &[Shape::Seconds],
@@ -187,7 +188,8 @@ impl Dialect for MySql {
             // Text begins with a date, and digits sort as digits in every
             // collation. The zone it was written in is not known: a few days more.
             (_, format) => {
-                let format = if format == Format::YyyyMmDd { format } else { Format::Date };
+                let is_compact = matches!(format, Format::YyyyMmDd | Format::YyyyMmDdHhMmSs);
+                let format = if is_compact { format } else { Format::Date };
                 let days = TimeDelta::days(3);
                 let early = from.checked_sub_signed(days).unwrap_or(DateTime::<Utc>::MIN_UTC);
                 let late = until.checked_add_signed(days).unwrap_or(DateTime::<Utc>::MAX_UTC);

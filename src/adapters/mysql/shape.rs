@@ -34,6 +34,7 @@ fn day_pattern(between: &str) -> String {
 }
 
 const TIME: &str = "(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]{1,9})?)?";
+const CLOCK: &str = "(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]";
 const ZONE: &str = "(?:Z|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)";
 
 /// True for the values of this shape, and for no others.
@@ -47,6 +48,7 @@ pub(super) fn takes(shape: Shape, holds: Holds, value: &str) -> String {
         (Shape::Zoned, Holds::TimestampTz) => format!("({value} > '1970-01-01 00:00:00')"),
         (Shape::Date, _) => matches(&text(value), &day_pattern("-")),
         (Shape::CompactText, _) => matches(&text(value), &day_pattern("")),
+        (Shape::CompactTime, _) => matches(&text(value), &format!("{}{CLOCK}", day_pattern(""))),
         (Shape::Naive, _) => matches(&text(value), &format!("{}[ T]{TIME}", day_pattern("-"))),
         (Shape::Zoned, _) => matches(&text(value), &format!("{}[ T]{TIME}{ZONE}", day_pattern("-"))),
     }
@@ -114,6 +116,7 @@ pub(super) fn before(shape: Shape, holds: Holds, value: &str, instant: DateTime<
             None => Sql::new("1 = 1"),
         },
         (Shape::Date, _) => below(bytes(event::bound_text(Format::Date, instant, zone))),
+        (Shape::CompactTime, _) => below(bytes(event::bound_text(Format::YyyyMmDdHhMmSs, instant, zone))),
         (Shape::CompactText, _) => below(bytes(event::bound_text(Format::YyyyMmDd, instant, zone))),
         (Shape::Naive, _) => {
             let mut sql = Sql::new(format!("{} < ", spaced(value)));

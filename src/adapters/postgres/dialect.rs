@@ -126,6 +126,7 @@ impl Dialect for Postgres {
             (Holds::Text, Format::Timestamp) => &[Shape::Naive],
             (Holds::Text, Format::TimestampTz) => &[Shape::Zoned],
             (Holds::Text, Format::YyyyMmDd) => &[Shape::CompactText],
+            (Holds::Text, Format::YyyyMmDdHhMmSs) => &[Shape::CompactTime],
             (Holds::Text, Format::Iso8601) => &[Shape::Date, Shape::Naive, Shape::Zoned],
             _ => &[],
         }
@@ -164,7 +165,7 @@ impl Dialect for Postgres {
             (Holds::Number, format) => event::bound_integer(format, instant, zone).map(|bound| format!("({bound})")),
             // All values are of one length and differ in digits: every collation
             // sorts them alike. Others are not looked up through an index.
-            (Holds::Text, format @ (Format::Date | Format::YyyyMmDd)) => {
+            (Holds::Text, format @ (Format::Date | Format::YyyyMmDd | Format::YyyyMmDdHhMmSs)) => {
                 let Cell::Text(bytes) = event::bound_text(format, instant, zone) else { return None };
                 bytes.first()?.is_ascii_digit().then(|| literal(&text(&bytes)))
             }

@@ -30,6 +30,7 @@ fn day(sep: &str) -> String {
 }
 
 const TIME: &str = "[ T](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\\.[0-9]{1,9})?)?";
+const CLOCK: &str = "(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]";
 const DISTANCE: &str = "(?:Z|[-+](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)";
 
 /// True for the values of this shape, and for no others.
@@ -48,6 +49,7 @@ pub(super) fn takes(shape: Shape, native: Option<Holds>, value: &str) -> String 
         (Shape::Naive, None) => matches(value, format!("{}{TIME}", day("-"))),
         (Shape::Zoned, None) => matches(value, format!("{}{TIME}{DISTANCE}", day("-"))),
         (Shape::CompactText, None) => matches(value, day("")),
+        (Shape::CompactTime, None) => matches(value, format!("{}{CLOCK}", day(""))),
         (Shape::CompactInteger, None) => matches(&format!("{value}::text"), day("")),
         (Shape::Seconds, None) => format!("({value} BETWEEN {SECONDS_MIN} AND {SECONDS_MAX})"),
         (Shape::Millis, None) => {
@@ -74,6 +76,7 @@ pub(super) fn before(shape: Shape, native: Option<Holds>, value: &str, instant: 
     match shape {
         Shape::Date => format!("({value} < {})", text(Format::Date)),
         Shape::CompactText => format!("({value} < {})", text(Format::YyyyMmDd)),
+        Shape::CompactTime => format!("({value} < {})", text(Format::YyyyMmDdHhMmSs)),
         Shape::Naive => format!("(replace({value}, 'T', ' ') < {})", text(Format::Timestamp)),
         Shape::Seconds => integer(Format::EpochSeconds),
         Shape::Millis => integer(Format::EpochMillis),

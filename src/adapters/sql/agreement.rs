@@ -27,13 +27,14 @@ pub(in crate::adapters) trait Bench {
     async fn cells(&mut self, columns: &[&str]) -> Vec<Vec<Cell>>;
 }
 
-pub(in crate::adapters) const FORMATS: [Format; 7] = [
+pub(in crate::adapters) const FORMATS: [Format; 8] = [
     Format::Date,
     Format::Timestamp,
     Format::TimestampTz,
     Format::EpochSeconds,
     Format::EpochMillis,
     Format::YyyyMmDd,
+    Format::YyyyMmDdHhMmSs,
     Format::Iso8601,
 ];
 
@@ -57,7 +58,8 @@ pub(in crate::adapters) fn nasty() -> Vec<Cell> {
         "2021-05-27 10:00:00.5+09:00", "2021-05-27 10:00:00.5 +09:00", "2021-05-27 10:00:00+09:00Z", "2021-05-27Z", "2021-05-27+09",
         "2021-05-27 10:00Z", "2021-05-27 10:00ZZ", "2021-05-27 10:00:00 UTC", "2021-05-27 10:00--09", "2021-05-27 10:00-0:900",
         "0001-01-01 00:00+14:59", "9999-12-31 23:59-14:59", "2459361.5", "1622077200", "1622077200000", "20210527", "20210230",
-        "00000000", "99991231", "10000101", "2021052", "202105270", "2021052\u{661}", "２０２１-05-27", "2021-05-2\u{0667}",
+        "20210527093000", "20210527240000", "20210527096000", "20210527090060", "20210230000000", "2021052709300", "202105270930000", "00000000000000",
+        "99991231235959", "00010101000000", "2021052709300\0", "20210527 93000", "2021052709300\u{661}", "00000000", "99991231", "10000101", "2021052", "202105270", "2021052\u{661}", "２０２１-05-27", "2021-05-2\u{0667}",
         "2021-11-07 01:30:00", "2021-03-14 02:30:00", "2011-12-30", "2011-12-30 12:00:00", "1988-05-08 00:30:00", "44-03-15 BC",
         "2021-05-27 10:00 AM", "27/05/2021", "2021/05/27", "20210527T100000", "{\"date\":\"2021-05-27\"}", "회원", "\u{feff}2021-05-27",
     ];
@@ -88,7 +90,9 @@ pub(in crate::adapters) fn mutated() -> impl Strategy<Value = Cell> {
     let stamp =
         (date.clone(), separator, time, zone).prop_map(|(date, by, time, zone)| format!("{date}{by}{time}{zone}"));
     let compact = date.clone().prop_map(|date| date.replace('-', ""));
-    let written = prop_oneof![4 => stamp, 2 => date, 2 => compact];
+    let clock = (0..26_u32, 0..62_u32, 0..62_u32).prop_map(|(h, m, s)| format!("{h:02}{m:02}{s:02}"));
+    let digits = (compact.clone(), clock).prop_map(|(date, clock)| date + &clock);
+    let written = prop_oneof![4 => stamp, 2 => date, 2 => compact, 2 => digits];
     let spoiled = (written.clone(), any::<prop::sample::Index>(), any::<u8>()).prop_map(|(text, at, byte)| {
         let mut bytes = text.into_bytes();
         let at = at.index(bytes.len());

@@ -32,6 +32,8 @@ pub(crate) enum Shape {
     /// `20210527`
     CompactText,
     CompactInteger,
+    /// `20210527093000`
+    CompactTime,
 }
 
 /// Whole seconds sort as their texts do once they are positive.
@@ -125,6 +127,7 @@ impl Shape {
             Self::Seconds => Format::EpochSeconds,
             Self::Millis => Format::EpochMillis,
             Self::CompactText | Self::CompactInteger => Format::YyyyMmDd,
+            Self::CompactTime => Format::YyyyMmDdHhMmSs,
             Self::Zoned => {
                 if let Reading::At(at) = event::interpret(cell, Format::TimestampTz, zone, &[]) {
                     return Some(at);

@@ -279,7 +279,7 @@ fn resolve(schema: &Schema, holder: &Table, name: &EventName, event: &EventColum
                 "the format of event {name} does not follow from the type of {}.{column} ({declared:?})",
                 holder.name
             ),
-            "say it with `format`: date, timestamp, timestamptz, epoch-s, epoch-ms, yyyymmdd or iso8601",
+            "say it with `format`: date, timestamp, timestamptz, epoch-s, epoch-ms, yyyymmdd, yyyymmddhhmmss or iso8601",
         )
     })
 }

@@ -100,6 +100,7 @@ impl Dialect for Sqlite {
             Format::EpochSeconds => &[Shape::Seconds],
             Format::EpochMillis => &[Shape::Millis],
             Format::YyyyMmDd => &[Shape::CompactText, Shape::CompactInteger],
+            Format::YyyyMmDdHhMmSs => &[Shape::CompactTime],
             // A pair always has a time.
             Format::Iso8601 if matches!(columns, Columns::DateAndTime { .. }) => &[Shape::Naive, Shape::Zoned],
             Format::Iso8601 => &[Shape::Date, Shape::Naive, Shape::Zoned],
@@ -161,7 +162,9 @@ impl Dialect for Sqlite {
                 let early = from.checked_sub_signed(TimeDelta::days(5)).unwrap_or(DateTime::<Utc>::MIN_UTC);
                 vec![compare(">=", text(Format::Iso8601, early)), compare("<", text(Format::Iso8601, until))]
             }
-            (_, Format::Date) => vec![compare(">=", text(format, from)), compare("<", text(format, until))],
+            (_, Format::Date | Format::YyyyMmDdHhMmSs) => {
+                vec![compare(">=", text(format, from)), compare("<", text(format, until))]
+            }
             (_, Format::Timestamp) => {
                 // 'T' sorts after the blank.
                 vec![compare(">=", text(format, from)), compare("<", with_t(text(format, until)))]

@@ -41,6 +41,11 @@ pub(super) fn takes(shape: Shape, value: &str) -> String {
             "(typeof({value}) = 'text' AND octet_length({value}) = 8 AND {value} GLOB '{DIGITS_8}' AND {})",
             is_date(&dashed(value))
         ),
+        Shape::CompactTime => format!(
+            "(typeof({value}) = 'text' AND octet_length({value}) = 14 AND {value} GLOB '{DIGITS_8}[0-2][0-9][0-5][0-9][0-5][0-9]' \
+             AND substr({value}, 9, 2) < '24' AND {})",
+            is_date(&dashed(value))
+        ),
         Shape::CompactInteger => format!(
             "(typeof({value}) = 'integer' AND {value} BETWEEN 10000101 AND 99991231 AND {})",
             is_date(&dashed(value))
@@ -60,6 +65,7 @@ pub(super) fn before(shape: Shape, value: &str, instant: DateTime<Utc>, zone: Tz
     match shape {
         Shape::Date => below(event::bound_text(Format::Date, instant, zone)),
         Shape::CompactText => below(event::bound_text(Format::YyyyMmDd, instant, zone)),
+        Shape::CompactTime => below(event::bound_text(Format::YyyyMmDdHhMmSs, instant, zone)),
         Shape::Seconds => integer(Format::EpochSeconds),
         Shape::Millis => integer(Format::EpochMillis),
         Shape::CompactInteger => integer(Format::YyyyMmDd),
@@ -95,7 +101,12 @@ pub(super) fn order(shape: Shape, value: &str) -> String {
             "(SELECT printf('%015d', z.seconds + {SHIFT}) || substr(z.fraction || '000000000', 1, 9) FROM ({}) AS z)",
             seconds_and_fraction(value)
         ),
-        Shape::Date | Shape::Seconds | Shape::Millis | Shape::CompactText | Shape::CompactInteger => {
+        Shape::Date
+        | Shape::Seconds
+        | Shape::Millis
+        | Shape::CompactText
+        | Shape::CompactInteger
+        | Shape::CompactTime => {
             format!("({value} COLLATE BINARY)")
         }
     }

@@ -134,6 +134,7 @@ fn every_format_has_its_word() {
         ("epoch-s", Format::EpochSeconds),
         ("epoch-ms", Format::EpochMillis),
         ("yyyymmdd", Format::YyyyMmDd),
+        ("yyyymmddhhmmss", Format::YyyyMmDdHhMmSs),
         ("iso8601", Format::Iso8601),
     ] {
         let EventPlace::Own(column) = event(&format!("{{ column = \"at\", format = \"{word}\" }}")) else { panic!() };

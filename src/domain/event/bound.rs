@@ -4,7 +4,7 @@
 //! A bound says nothing about values that are malformed or absent: a query must
 //! keep those out by itself.
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
 
 use super::Format;
@@ -32,6 +32,7 @@ pub fn bound_date(instant: DateTime<Utc>, zone: Tz) -> NaiveDate {
 /// default collation of SQLite) and by value for integers, says exactly
 /// `interpret(value) < instant` for well-formed values
 /// - of `Date`, and of `YyyyMmDd` stored as text (as integer: `bound_integer`);
+/// - of `YyyyMmDdHhMmSs`;
 /// - of `EpochSeconds` and `EpochMillis`;
 /// - of `Timestamp` spelled with a blank, with or without seconds and fraction,
 ///   and spelled with `T` when the bound is a midnight, which it always is for
@@ -57,6 +58,7 @@ pub fn bound_text(format: Format, instant: DateTime<Utc>, zone: Tz) -> Cell {
         Format::Auto => Cell::Null,
         Format::Date => text(spell_date(bound_date(instant, zone), "%Y-%m-%d")),
         Format::YyyyMmDd => text(spell_date(bound_date(instant, zone), "%Y%m%d")),
+        Format::YyyyMmDdHhMmSs => text(spell_digits(naive_bound(instant, zone))),
         Format::Timestamp => text(spell_naive(naive_bound(instant, zone))),
         Format::TimestampTz | Format::Iso8601 => text(spell_date(day_after_all_offsets(instant), "%Y-%m-%d")),
         Format::EpochSeconds | Format::EpochMillis => {
@@ -79,7 +81,12 @@ pub fn bound_integer(format: Format, instant: DateTime<Utc>, zone: Tz) -> Option
             let (year, month, day) = (i64::from(date.year()), i64::from(date.month()), i64::from(date.day()));
             Some((year * 100 + month) * 100 + day)
         }
-        Format::Auto | Format::Date | Format::Timestamp | Format::TimestampTz | Format::Iso8601 => None,
+        Format::Auto
+        | Format::Date
+        | Format::Timestamp
+        | Format::TimestampTz
+        | Format::YyyyMmDdHhMmSs
+        | Format::Iso8601 => None,
     }
 }
 
@@ -113,6 +120,18 @@ fn spell_naive(naive: NaiveDateTime) -> String {
         spelled += fraction.trim_end_matches('0');
     }
     spelled
+}
+
+/// Fourteen digits: the first whole second that is not before `naive`.
+fn spell_digits(naive: NaiveDateTime) -> String {
+    let part = i64::from(naive.nanosecond() % 1_000_000_000);
+    let rest = TimeDelta::nanoseconds((1_000_000_000 - part) % 1_000_000_000);
+    let second = naive.checked_add_signed(rest).unwrap_or(NaiveDateTime::MAX);
+    let date = spell_date(second.date(), "%Y%m%d");
+    if !(1..=9999).contains(&second.year()) {
+        return date;
+    }
+    format!("{date}{}", second.format("%H%M%S"))
 }
 
 /// No local date is more than one day ahead of the date in UTC, wherever the

@@ -57,6 +57,7 @@ pub enum Format {
     EpochSeconds,
     EpochMillis,
     YyyyMmDd,
+    YyyyMmDdHhMmSs,
     Iso8601,
 }
 
@@ -79,6 +80,7 @@ pub enum Reading {
 /// | `TimestampTz` | text | the same followed by `Z`, `±HH:MM`, `±HHMM` or `±HH`, up to 14:59 |
 /// | `EpochSeconds`, `EpochMillis` | integer | from 1970-01-01T00:00:00Z |
 /// | `YyyyMmDd` | text or integer | 8 digits |
+/// | `YyyyMmDdHhMmSs` | text | 14 digits; no zone |
 /// | `Iso8601` | text | any of the three text forms above |
 ///
 /// Years are 0001 to 9999, digits are ASCII, a 60th second does not exist.
@@ -103,6 +105,9 @@ pub fn interpret(cell: &Cell, format: Format, zone: Tz, absent: &[String]) -> Re
         (Format::YyyyMmDd, Cell::Text(bytes)) => text::yyyymmdd(bytes).map(|date| calendar::start_of(zone, date)),
         (Format::YyyyMmDd, Cell::Integer(number)) => {
             text::yyyymmdd(number.to_string().as_bytes()).map(|date| calendar::start_of(zone, date))
+        }
+        (Format::YyyyMmDdHhMmSs, Cell::Text(bytes)) => {
+            text::yyyymmddhhmmss(bytes).map(|naive| calendar::instant_of(zone, naive))
         }
         (Format::Iso8601, Cell::Text(bytes)) => text::date(bytes)
             .map(|date| calendar::start_of(zone, date))

@@ -18,7 +18,7 @@ fn read(format: Format, cell: &Cell) -> Reading {
     interpret(cell, format, Asia::Seoul, &[])
 }
 
-const ALL: [Format; 8] = [
+const ALL: [Format; 9] = [
     Format::Auto,
     Format::Date,
     Format::Timestamp,
@@ -26,6 +26,7 @@ const ALL: [Format; 8] = [
     Format::EpochSeconds,
     Format::EpochMillis,
     Format::YyyyMmDd,
+    Format::YyyyMmDdHhMmSs,
     Format::Iso8601,
 ];
 
@@ -38,6 +39,8 @@ fn each_format_reads_its_own_spellings() {
     };
     read_as(Format::Date, &[text("2021-06-01")], "2021-05-31T15:00:00Z");
     read_as(Format::YyyyMmDd, &[text("20210601"), Cell::Integer(20_210_601)], "2021-05-31T15:00:00Z");
+    read_as(Format::YyyyMmDdHhMmSs, &[text("20210601093000")], "2021-06-01T00:30:00Z");
+    read_as(Format::YyyyMmDdHhMmSs, &[text("20210601235959")], "2021-06-01T14:59:59Z");
     let naive = ["2021-06-01 09:30", "2021-06-01T09:30:00", "2021-06-01 09:30:00.0", "2021-06-01 09:30:00.000000000"];
     read_as(Format::Timestamp, &naive.map(text), "2021-06-01T00:30:00Z");
     read_as(Format::Timestamp, &[text("2021-06-01 09:30:01.25")], "2021-06-01T00:30:01.25Z");
@@ -60,6 +63,8 @@ fn the_first_and_the_last_year_are_read_and_their_neighbours_are_not() {
     };
     let texts = |values: &[&str]| values.iter().map(|value| text(value)).collect::<Vec<_>>();
     years(Format::Date, &texts(&["0001-01-01", "9999-12-31"]), &texts(&["0000-12-31", "10000-01-01"]));
+    let fourteen = texts(&["00010101000000", "99991231235959"]);
+    years(Format::YyyyMmDdHhMmSs, &fourteen, &texts(&["00001231235959", "100000101000000"]));
     years(Format::YyyyMmDd, &texts(&["00010101", "99991231"]), &[text("00001231"), Cell::Integer(10_101)]);
     let [first, last] = ["0001-01-01 00:00", "9999-12-31 23:59:59.999999999"];
     years(Format::Timestamp, &texts(&[first, last]), &texts(&["0000-12-31 23:59", "-001-01-01 00:00"]));
@@ -123,6 +128,14 @@ fn what_is_no_date_or_time_is_malformed_in_every_format() {
         "now",
         "1622507400",
         "202106011",
+        "20210230100000",
+        "20210601240000",
+        "20210601106000",
+        "20210601100060",
+        "2021060110000",
+        "202106011000000",
+        "00000000000000",
+        "2021060110000\0",
         "2021061",
         "２０２１-０６-０１",
         "٢٠٢١-٠٦-٠١",
@@ -158,6 +171,8 @@ fn a_value_of_another_format_or_storage_class_is_malformed() {
         Cell::Integer(-20_210_601),
         Cell::Real(1_622_507_400.0),
         Cell::Blob(b"2021-06-01".to_vec()),
+        text("20210601100000"),
+        Cell::Integer(2_021_060_110_000_000),
     ];
     let accepted = |format| samples.iter().map(|cell| matches!(read(format, cell), Reading::At(_))).collect::<Vec<_>>();
     let positions = |format| accepted(format).iter().enumerate().filter(|(_, yes)| **yes).map(|(at, _)| at).collect();
@@ -169,6 +184,7 @@ fn a_value_of_another_format_or_storage_class_is_malformed() {
             Format::TimestampTz => vec![2],
             Format::EpochSeconds | Format::EpochMillis => vec![5, 6],
             Format::YyyyMmDd => vec![3, 5],
+            Format::YyyyMmDdHhMmSs => vec![9],
             Format::Iso8601 => vec![0, 1, 2],
         };
         let positions: Vec<usize> = positions(format);
@@ -211,6 +227,9 @@ fn bounds_are_spelled_as_short_as_they_can_be() {
     assert_eq!(spelled(Format::Date, "2021-05-31T15:00:00Z"), text("2021-06-01"));
     assert_eq!(spelled(Format::Date, "2021-05-31T15:00:00.000000001Z"), text("2021-06-02"));
     assert_eq!(spelled(Format::YyyyMmDd, "2021-05-31T15:00:00Z"), text("20210601"));
+    let digits = |instant| spelled(Format::YyyyMmDdHhMmSs, instant);
+    assert_eq!(digits("2021-06-01T00:30:00Z"), text("20210601093000"));
+    assert_eq!(digits("2021-06-01T14:59:59.000000001Z"), text("20210602000000"));
     assert_eq!(spelled(Format::EpochSeconds, "1969-12-31T23:59:59.5Z"), Cell::Integer(0));
     assert_eq!(spelled(Format::Auto, "2021-05-31T15:00:00Z"), Cell::Null);
     assert_eq!(naive_bound(at("2021-05-31T15:00:00Z"), Asia::Seoul), "2021-06-01T00:00:00".parse().unwrap());
@@ -239,6 +258,7 @@ fn bounds_beyond_the_years_lie_outside_every_value() {
         (Format::Timestamp, text("0001-01-01 00:00"), text("9999-12-31T23:59:59.999999999")),
         (Format::YyyyMmDd, text("00010101"), text("99991231")),
         (Format::YyyyMmDd, Cell::Integer(10_000_101), Cell::Integer(99_991_231)),
+        (Format::YyyyMmDdHhMmSs, text("00010101000000"), text("99991231235959")),
         (Format::EpochSeconds, Cell::Integer(-62_135_596_800), Cell::Integer(253_402_300_799)),
         (Format::EpochMillis, Cell::Integer(-62_135_596_800_000), Cell::Integer(253_402_300_799_999)),
         (Format::Iso8601, text("0001-01-01"), text("9999-12-31")),

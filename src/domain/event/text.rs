@@ -21,6 +21,13 @@ pub(super) fn yyyymmdd(bytes: &[u8]) -> Option<NaiveDate> {
     year_month_day(&[y1, y2, y3, y4], &[m1, m2], &[d1, d2])
 }
 
+/// `YYYYMMDDHHMMSS`
+pub(super) fn yyyymmddhhmmss(bytes: &[u8]) -> Option<NaiveDateTime> {
+    let (day, &[h1, h2, m1, m2, s1, s2]) = bytes.split_at_checked(8)? else { return None };
+    let time = NaiveTime::from_hms_opt(number(&[h1, h2])?, number(&[m1, m2])?, number(&[s1, s2])?)?;
+    Some(yyyymmdd(day)?.and_time(time))
+}
+
 /// `YYYY-MM-DD HH:MM[:SS[.f]]`, `T` in place of the blank if one likes.
 pub(super) fn timestamp(bytes: &[u8]) -> Option<NaiveDateTime> {
     let (day, rest) = bytes.split_at_checked(10)?;

@@ -6,7 +6,7 @@ use crate::domain::{
     event::{Column, EventColumn, Format},
 };
 
-const FORMATS: [(&str, Option<Format>); 8] = [
+const FORMATS: [(&str, Option<Format>); 9] = [
     ("auto", Some(Format::Auto)),
     ("date", Some(Format::Date)),
     ("timestamp", Some(Format::Timestamp)),
@@ -14,6 +14,7 @@ const FORMATS: [(&str, Option<Format>); 8] = [
     ("epoch-s", Some(Format::EpochSeconds)),
     ("epoch-ms", Some(Format::EpochMillis)),
     ("yyyymmdd", Some(Format::YyyyMmDd)),
+    ("yyyymmddhhmmss", Some(Format::YyyyMmDdHhMmSs)),
     ("iso8601", Some(Format::Iso8601)),
 ];
 
