@@ -204,3 +204,36 @@ async fn a_grant_that_is_missing_is_said_and_nothing_is_moved() {
     source.rollback().await.unwrap();
     assert_eq!(database.number("SELECT count(*) FROM t JOIN line ON t_id = t.id"), 18);
 }
+
+/// Of a table of which some columns are granted the server shows those only, and not
+/// what tells its rows apart: `check` says what to grant, and not that a column is missing.
+#[tokio::test]
+async fn columns_that_the_scanning_user_may_not_read_are_said_with_the_grant() {
+    let database = world::database(SETUP);
+    let (orders, members) = datasets();
+    let name = format!("mover_{}", database.name());
+    database.run(&grants::source(&Address::Server(as_user(&database, &name).address), &[&orders, &members]).unwrap());
+    database.run(&format!("GRANT SELECT ON office TO '{name}_scan'@'%'"));
+    let scanner = as_user(&database, &format!("{name}_scan"));
+    let errors = async || {
+        let mut scan = MySqlScan::open("shop".into(), &scanner, WAIT).await.unwrap();
+        let found = scan.inspect(&members, &[&orders, &members]).await.unwrap();
+        let errors = found.into_iter().filter(|finding| finding.error);
+        errors.map(|finding| (finding.message, finding.hint)).collect::<Vec<_>>()
+    };
+    assert_eq!(errors().await, []);
+    let narrower = ["", "GRANT SELECT (id) ON member TO", "GRANT SELECT (id, gone_at, address_id) ON member TO"];
+    for some in narrower {
+        database.run(&format!("REVOKE SELECT ON member FROM '{name}_scan'@'%'"));
+        if !some.is_empty() {
+            database.run(&format!("{some} '{name}_scan'@'%'"));
+        }
+        let found = errors().await;
+        assert_eq!(found.len(), 1, "{some}: {found:?}");
+        assert_eq!(found[0].0, "this user may not read all columns of member");
+        let (grant, _) = found[0].1.split_once(": ").unwrap();
+        assert_eq!(grant, format!("GRANT SELECT ON `member` TO '{name}_scan'@'%'"));
+        database.run(grant);
+        assert_eq!(errors().await, [], "{some}");
+    }
+}

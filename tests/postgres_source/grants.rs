@@ -7,7 +7,7 @@ use retentiond::{
         vault::{Claim, PostgresVault},
     },
     domain::{
-        deployment::{Address, Edge, Engine, EventPlace, ServerAddress},
+        deployment::{Address, Dataset, Edge, Engine, EventPlace, ServerAddress},
         event::Format,
         id::EventName,
         selection::Cause,
@@ -149,4 +149,48 @@ fn sqlite_has_no_roles() {
     let mysql = ServerAddress::parse(Engine::Mysql, "mover@db/shop").unwrap();
     let sql = grants::source(&Address::Server(mysql), &[&dataset("t", &["id"])]).unwrap();
     assert!(sql.contains("GRANT SELECT ON `shop`.`t` TO 'mover_scan'@'%';"), "{sql}");
+}
+
+#[tokio::test]
+async fn columns_that_the_scanning_role_may_not_read_are_said_with_the_grant() {
+    let database = Database::new(SETUP);
+    database.raw.run("CREATE SCHEMA \"Old \"\"shop\"; CREATE TABLE \"Old \"\"shop\".\"T\" (\"Id\" int PRIMARY KEY, at timestamptz, kind text)");
+    let mut members = dataset("member", &["id"]);
+    members.events = [("withdrawal".into(), EventPlace::Own(column("gone_at", Format::Auto)))].into();
+    members.children = vec![
+        child("address", "member", &[("id", "address_id")], Edge::Reference),
+        child("t", "member", &[("member_id", "id")], Edge::Wait),
+    ];
+    let mut old = dataset("Old \"shop.T", &["Id"]);
+    old.condition = Some("kind <> 'x'".to_owned());
+    let name = format!("mover_{}", database.raw.name());
+    let address = Address::Server(as_user(&database, &name).address);
+    database.raw.run(&grants::source(&address, &[&members, &old]).unwrap());
+    let scanner = as_user(&database, &format!("{name}_scan"));
+    let errors = async |of: &Dataset| {
+        let mut scan = PostgresScan::open("shop".into(), &scanner, WAIT).await.unwrap();
+        let found = scan.inspect(of, &[&members, &old]).await.unwrap();
+        let errors = found.into_iter().filter(|finding| finding.error);
+        errors.map(|finding| (finding.message, finding.hint)).collect::<Vec<_>>()
+    };
+    let taken_away = [
+        (
+            &members,
+            "REVOKE SELECT (gone_at, address_id) ON member",
+            "\"gone_at\", \"address_id\" of \"public\".\"member\"",
+        ),
+        (&members, "REVOKE SELECT (id) ON address", "\"id\" of \"public\".\"address\""),
+        (&old, "REVOKE SELECT ON \"Old \"\"shop\".\"T\"", "\"Id\", \"at\", \"kind\" of"),
+        (&old, "REVOKE USAGE ON SCHEMA \"Old \"\"shop\"", "the schema of"),
+    ];
+    for (of, revoke, expected) in taken_away {
+        assert_eq!(errors(of).await, [], "before {revoke}");
+        database.raw.run(&format!("{revoke} FROM {name}_scan"));
+        let found = errors(of).await;
+        assert!(found[0].0.contains(expected), "{found:?}");
+        for (_, grant) in &found {
+            database.raw.run(grant);
+        }
+        assert_eq!(errors(of).await, [], "after what was said for {revoke}");
+    }
 }

@@ -19,6 +19,9 @@ const HARMLESS: [u16; 26] = [
     1452, 1665, 1698, 1792, 1927, 1969, 3024,
 ];
 
+/// No privilege on a table, on a column.
+const DENIED: [u16; 2] = [1142, 1143];
+
 /// A condition's own mistakes: unknown columns, syntax, functions.
 const STATEMENT: [u16; 12] = [1052, 1054, 1064, 1110, 1111, 1128, 1210, 1241, 1242, 1267, 1305, 1582];
 
@@ -29,6 +32,11 @@ fn number(error: &sqlx::Error) -> Option<u16> {
 /// Another connection holds a lock that was waited for in vain.
 pub(super) fn is_locked(error: &sqlx::Error) -> bool {
     number(error) == Some(LOCK_TIMEOUT)
+}
+
+/// The user may not read the table, or not all of its columns.
+pub(super) fn is_denied(error: &sqlx::Error) -> bool {
+    number(error).is_some_and(|number| DENIED.contains(&number))
 }
 
 /// The server undid the whole transaction to end a deadlock.

@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use super::{
     catalogue::Catalogue,
     connection::{Link, rendered},
+    dialect::quote,
     failure, value, weak,
 };
 use crate::{
-    adapters::sql::{self, Fitted, Misfit, Session, Sql, Table, parenthesised},
+    adapters::sql::{self, Fitted, Inspected, Misfit, Session, Sql, Table, parenthesised},
     domain::{census::Census, deployment::Dataset, explain::RecordFacts, record::Cell, selection::Scope},
     ports::{SchemaFinding, SourceError},
 };
@@ -41,6 +42,10 @@ pub(super) async fn inspect(
     all: &[&Dataset],
 ) -> Result<Vec<SchemaFinding>, SourceError> {
     link.connect().await?;
+    let denied = denied(link, dataset).await?;
+    if !denied.is_empty() {
+        return Ok(Inspected { fits: false, errors: denied, warnings: Vec::new() }.findings(dataset));
+    }
     let catalogue = link.catalogue().await?;
     let mut inspected = sql::inspect(link, &catalogue.schema, dataset, all).await?;
     if inspected.fits {
@@ -56,6 +61,31 @@ pub(super) async fn inspect(
         inspected.warnings.extend(weak::warnings(&catalogue, &fitted));
     }
     Ok(inspected.findings(dataset))
+}
+
+/// Tables that this user may not read whole. The server would not show all of
+/// their columns and keys, and what it does not show would be said to be missing.
+async fn denied(link: &mut Link, dataset: &Dataset) -> Result<Vec<Misfit>, SourceError> {
+    let mut denied = Vec::new();
+    for name in sql::tables_named(dataset) {
+        let table = name.splitn(2, '.').map(quote).collect::<Vec<_>>().join(".");
+        let Err(error) = link.all(&format!("SELECT * FROM {table} LIMIT 0")).await else { continue };
+        if failure::is_denied(&error) {
+            let row = link.one("SELECT current_user()").await.map_err(failure::engine)?;
+            let user = value::text(&row, 0)?;
+            let user = user.rsplit_once('@').map_or_else(|| user.clone(), |(name, host)| format!("'{name}'@'{host}'"));
+            denied.push(Misfit::new(
+                format!("this user may not read all columns of {name}"),
+                format!(
+                    "GRANT SELECT ON {table} TO {user}: of a table of which only some columns are granted the server \
+                     does not show its keys"
+                ),
+            ));
+        } else if failure::is_connection(&error) {
+            return Err(failure::engine(error));
+        }
+    }
+    Ok(denied)
 }
 
 /// A key that this user may not see could delete rows that nobody sealed.

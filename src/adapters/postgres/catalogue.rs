@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     copy::Line,
-    dialect::{POSTGRES, quote},
+    dialect::{POSTGRES, literal, quote},
     link::Link,
 };
 use crate::{
@@ -77,6 +77,19 @@ const FOREIGN_KEYS: &str = "SELECT k.oid, coalesce(pg_partition_root(k.conrelid)
 
 const TRIGGERS: &str = "SELECT DISTINCT coalesce(pg_partition_root(tgrelid), tgrelid)::oid, tgname FROM pg_trigger \
     WHERE NOT tgisinternal AND tgenabled <> 'D' ORDER BY 1, 2";
+
+/// The role, the schema of a table (`Table::sql`) if the role may not use it, and
+/// each column that it may not read.
+pub(super) fn unreadable(table: &str) -> String {
+    format!(
+        "SELECT quote_ident(current_user), CASE WHEN NOT has_schema_privilege(n.oid, 'USAGE') THEN quote_ident(n.nspname) END, \
+         a.attname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+         JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+         WHERE concat('\"', replace(n.nspname, '\"', '\"\"'), '\".\"', replace(c.relname, '\"', '\"\"'), '\"') = {} \
+         AND NOT (has_column_privilege(c.oid, a.attnum, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')) ORDER BY a.attnum",
+        literal(table)
+    )
+}
 
 impl Catalogue {
     pub(super) async fn read(link: &mut Link, fingerprint: String) -> Result<Self, SourceError> {

@@ -31,7 +31,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     adapters::{
         engine::{Patience, Server},
-        sql::{self, Misfit, Session, Sql},
+        sql::{self, Fitted, Inspected, Misfit, Session, Sql},
     },
     domain::{
         census::Census, deployment::Dataset, explain::RecordFacts, id::SourceName, record::Cell, selection::Scope,
@@ -88,6 +88,15 @@ async fn inspect(link: &mut Link, dataset: &Dataset, all: &[&Dataset]) -> Result
 
 async fn inspect_in(link: &mut Link, dataset: &Dataset, all: &[&Dataset]) -> Result<Vec<SchemaFinding>, SourceError> {
     let catalogue = link.catalogue().await?;
+    // Before the operator's conditions: one that does not compile ends the transaction.
+    let (denied, is_closed) = match Fitted::new(dataset, &catalogue.schema) {
+        Ok(fitted) => denied(link, &fitted).await?,
+        Err(_) => (Vec::new(), false),
+    };
+    if is_closed {
+        // No statement about such a table compiles.
+        return Ok(Inspected { fits: false, errors: denied, warnings: Vec::new() }.findings(dataset));
+    }
     let mut inspected = sql::inspect(link, &catalogue.schema, dataset, all).await?;
     let tables = dataset.children.iter().map(|child| child.table.as_str()).chain([dataset.table.as_str()]);
     for table in tables.filter_map(|name| catalogue.schema.table(name)) {
@@ -98,7 +107,38 @@ async fn inspect_in(link: &mut Link, dataset: &Dataset, all: &[&Dataset]) -> Res
             ));
         }
     }
+    inspected.errors.extend(denied);
     Ok(inspected.findings(dataset))
+}
+
+/// Columns that a plan reads and this role may not, and whether it may not even
+/// use a schema.
+async fn denied(link: &mut Link, fitted: &Fitted<'_>) -> Result<(Vec<Misfit>, bool), SourceError> {
+    let (mut denied, mut is_closed) = (Vec::new(), false);
+    for (table, reads) in sql::reads(fitted) {
+        let (mut role, mut closed, mut columns) = (String::new(), None, Vec::new());
+        link.each(&catalogue::unreadable(table), |line| {
+            line.text(0)?.clone_into(&mut role);
+            closed = line.field(1)?.is_some().then(|| line.text(1).map(str::to_owned)).transpose()?;
+            let name = line.text(2)?;
+            if reads.has(name) {
+                columns.push(dialect::quote(name));
+            }
+            Ok(())
+        })
+        .await?;
+        if let Some(schema) = closed {
+            is_closed = true;
+            let message = format!("role {role} may not use the schema of {table}");
+            denied.push(Misfit::new(message, format!("GRANT USAGE ON SCHEMA {schema} TO {role}")));
+        }
+        if !columns.is_empty() {
+            let listed = columns.join(", ");
+            let message = format!("role {role} may not read {listed} of {table}, which a plan reads");
+            denied.push(Misfit::new(message, format!("GRANT SELECT ({listed}) ON {table} TO {role}")));
+        }
+    }
+    Ok((denied, is_closed))
 }
 
 /// Looks at one record in one transaction.
