@@ -25,6 +25,7 @@ pub struct Report {
     pub run: RunId,
     pub separated: Vec<SeparatedDataset>,
     /// What was planned and stayed, since the application held rows of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<LeftDataset>,
     pub destroyed: Vec<DestroyedRule>,
     pub failed: Vec<FailedRule>,
