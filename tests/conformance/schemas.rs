@@ -166,7 +166,8 @@ pub async fn texts_that_are_taken_for_something_else_come_back<D: Database>() {
     let moved = move_due(&database, &t, 4).await;
     let mut words: Vec<Vec<u8>> = moved.rows().iter().map(|row| bytes(&row.cells[2])).collect();
     let mut expected: Vec<Vec<u8>> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
-    (words.sort(), expected.sort());
+    words.sort();
+    expected.sort();
     assert_eq!(words, expected, "neither composed nor decomposed, neither cut nor escaped");
     put_back(&database, &t, &moved.tables, moved.rows()).await;
     assert_eq!(database.dump(&["t"]).await, before);
