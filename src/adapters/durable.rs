@@ -19,7 +19,7 @@ pub(super) mod calls;
 use std::{
     fs::{self, File, OpenOptions, Permissions},
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{FileExt as _, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -33,6 +33,8 @@ pub const MODE_READ_ONLY: u32 = 0o400;
 const MODE_FOLDER: u32 = 0o700;
 /// Flushes that wait for the disk at the same time.
 const FLUSHES_MAX: usize = 8;
+/// Bytes that are copied at once.
+const COPIED_BYTES: usize = 1 << 20;
 
 /// Writes a file so that its name always stands for the whole old or the whole
 /// new contents, and returns when both contents and name are durable. An
@@ -121,6 +123,26 @@ pub fn append_synced(file: &File, bytes: &[u8]) -> io::Result<()> {
 pub fn truncate_synced(file: &File, length: u64) -> io::Result<()> {
     calls::set_length(file, length)?;
     calls::sync(file)
+}
+
+/// Puts a file into the place of `path` that has only what follows `offset` in it.
+/// Whoever has the former file open goes on reading all of it. The new one is
+/// locked until the returned file is closed.
+pub fn drop_beginning(file: &File, offset: u64, path: &Path, mode: u32) -> io::Result<File> {
+    let rest = write_temporary(path, b"", mode)?;
+    let (mut at, mut bytes) = (offset, vec![0; COPIED_BYTES]);
+    loop {
+        let read = file.read_at(&mut bytes, at)?;
+        let Some(some) = bytes.get(..read).filter(|some| !some.is_empty()) else { break };
+        calls::append(&rest.file, some).map_err(|error| explain("write", path, &error))?;
+        at += read as u64;
+    }
+    rest.flush()?;
+    failpoint::reach("file.rest-flushed");
+    let locked = rest.file.try_clone()?;
+    locked.lock()?;
+    rest.rename(path)?;
+    sync_dir(parent(path)).map(|()| locked)
 }
 
 /// Makes the names in a folder durable.

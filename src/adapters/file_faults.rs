@@ -12,6 +12,8 @@ mod image;
 mod keys;
 #[path = "file_faults/ledgers.rs"]
 mod ledgers;
+#[path = "file_faults/pruning.rs"]
+mod pruning;
 
 use std::{
     cell::RefCell,

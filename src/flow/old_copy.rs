@@ -32,6 +32,13 @@ pub async fn survey<V: Vault, K, L: Ledger>(custody: &mut Custody<V, K, L>) -> R
 
 async fn compared<V: Vault, K, L: Ledger>(custody: &mut Custody<V, K, L>) -> Result<OldCopy, Failure> {
     let knows = custody.vault.remembered_head().await?.map_or(0, |head| head.size);
+    if let Some(last) = custody.ledger.history().pruned.last().filter(|last| last.pruned.cut > knows) {
+        return Err(Failure::StateUnknown(format!(
+            "an old copy of the vault was put back: it knows {knows} entries of the ledger, and of the {} before the cut \
+             most were dropped on record, so that nobody can say any more what it lacks; hint: put a newer copy back",
+            last.pruned.cut
+        )));
+    }
     let buckets = custody.vault.buckets().await?;
     let mut comparison = Comparison::from(knows);
     custody.ledger.replay(|entry| comparison.entry(entry))?;

@@ -16,6 +16,7 @@ mod failpoints;
 mod life;
 mod moments;
 mod pairs;
+mod pruning;
 mod reading;
 mod rotation;
 #[path = "../servers/mod.rs"]

@@ -65,6 +65,7 @@ const fn kind(event: &Event) -> &'static str {
         Event::Refused { .. } => "refused",
         Event::ManualRecorded(_) => "manual.recorded",
         Event::LedgerRekeyed { .. } => "ledger.rekeyed",
+        Event::LedgerPruned(_) => "ledger.pruned",
         Event::Heartbeat {} => "heartbeat",
         Event::HoldPlaced(_) => "hold.placed",
         Event::HoldLifted { .. } => "hold.lifted",

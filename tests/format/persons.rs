@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use retentiond::domain::{
     hold::Category,
     id::Digest,
-    ledger::event::{Entry, Event, HoldPlaced, Missing, ReadIntent, StepResult, VaultAcknowledged},
+    ledger::event::{Entry, Event, HoldPlaced, LedgerPruned, Missing, ReadIntent, StepResult, VaultAcknowledged},
 };
 
 use crate::{
@@ -47,6 +47,15 @@ fn events() -> Vec<Event> {
         missing: BTreeMap::from([(rule(), Missing { at_least: 2, at_most: 3 })]),
         destroyed: 1,
     };
+    let pruned = LedgerPruned {
+        by: "K. Officer".to_owned(),
+        before: NaiveDate::from_ymd_opt(2021, 11, 1).unwrap(),
+        cut: 5120,
+        dropped: 4711,
+        kept: 409,
+        file: Digest::of(b"what is kept"),
+        root: Digest::of(b"the root"),
+    };
     vec![
         Event::HoldPlaced(placed),
         Event::HoldSealing { operation: operation(1), hold: HOLD.into(), rule: rule(), date: withdrawn(), records: 1 },
@@ -57,6 +66,7 @@ fn events() -> Vec<Event> {
         Event::ReadIntent(read),
         Event::ReadOutcome { operation: operation(2), records: 1, result: StepResult::Done },
         Event::LedgerRekeyed { by: "K. Officer".to_owned(), previous: "a key".to_owned(), next: "the next".to_owned() },
+        Event::LedgerPruned(pruned),
         Event::VaultAcknowledged(acknowledged),
         Event::VaultCleared { found, buckets: 1, segments: 1, records: 2, in_vault: BTreeMap::from([(rule(), 3)]) },
     ]

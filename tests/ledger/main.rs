@@ -5,6 +5,7 @@
 
 mod crash;
 mod fixture;
+mod pruning;
 mod rekeying;
 mod tampering;
 mod writing;

@@ -9,6 +9,7 @@ mod browser;
 mod files;
 mod large;
 mod page;
+mod pruned;
 mod real;
 mod rekeyed;
 mod shop;

@@ -2,13 +2,15 @@
 // nothing of retentiond: the signature of the checkpoint (sumdb/note), the root,
 // the inclusion of every line and the consistency of every kept checkpoint
 // (sumdb/tlog, from the tiles). VKEY may be a key that has handed over since: then
-// the handovers in the lines are followed, each under both signatures.
+// the handovers in the lines are followed, each under both signatures. Where old
+// lines were dropped on record, before/CUT has those that were kept.
 //
 //	GO111MODULE=off GOPATH=/usr/share/gocode go run audit.go LEDGER VKEY [KEPT-CHECKPOINT]...
 package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -59,19 +61,66 @@ type handover struct {
 	previous, next note.Verifier
 }
 
+// A line with its number, and as much of what it says as is looked at here.
+type line struct {
+	bytes                      []byte
+	Seq, Cut, Kept             int64
+	Type, Previous, Next, File string
+}
+
+func split(file string) [][]byte {
+	text, err := os.ReadFile(file)
+	must(err)
+	return bytes.Split(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"))
+}
+
+// The lines that are there, and how many were dropped. Those before the first line
+// of ledger.jsonl are the kept ones, under a head that says what all add up to.
+func read(ledger string) (lines []line, dropped int64) {
+	text := split(filepath.Join(ledger, "ledger.jsonl"))
+	var first line
+	must(json.Unmarshal(text[0], &first))
+	before := filepath.Join(ledger, "before", strconv.FormatInt(first.Seq, 10))
+	if first.Seq > 0 {
+		text = append(split(before)[1:], text...)
+	}
+	next := int64(0)
+	for _, bytes := range text {
+		l := line{bytes: bytes}
+		must(json.Unmarshal(bytes, &l))
+		if l.Seq < next || l.Seq > next && l.Seq > first.Seq {
+			must(fmt.Errorf("line %d stands where %d must", l.Seq+1, next+1))
+		}
+		dropped += l.Seq - next
+		next = l.Seq + 1
+		lines = append(lines, l)
+	}
+	if first.Seq > 0 {
+		kept, err := os.ReadFile(before)
+		must(err)
+		onRecord := false
+		for _, l := range lines {
+			same := l.File == fmt.Sprintf("sha256:%x", sha256.Sum256(kept)) && l.Kept == first.Seq-dropped
+			onRecord = onRecord || l.Type == "ledger.pruned" && l.Cut == first.Seq && same
+		}
+		if !onRecord {
+			must(fmt.Errorf("%d lines are missing, and no entry says that these were dropped", dropped))
+		}
+	}
+	return lines, dropped
+}
+
 // The handovers in the lines. One of them, or none at all, must be of the key given.
-func handovers(lines [][]byte, given note.Verifier) []handover {
+func handovers(lines []line, given note.Verifier) []handover {
 	var found []handover
 	known := false
-	for n, line := range lines {
-		var entry struct{ Type, Previous, Next string }
-		must(json.Unmarshal(line, &entry))
+	for _, entry := range lines {
 		if entry.Type != "ledger.rekeyed" {
 			continue
 		}
-		h := handover{int64(n), verifier(entry.Previous), verifier(entry.Next)}
+		h := handover{entry.Seq, verifier(entry.Previous), verifier(entry.Next)}
 		if last := len(found) - 1; last >= 0 && !same(found[last].next, h.previous) {
-			must(fmt.Errorf("line %d hands over a key that is not in force", n+1))
+			must(fmt.Errorf("line %d hands over a key that is not in force", entry.Seq+1))
 		}
 		known = known || same(h.previous, given) || same(h.next, given)
 		found = append(found, h)
@@ -148,9 +197,7 @@ func main() {
 	text, err := os.ReadFile(os.Args[2])
 	must(err)
 	given := verifier(string(text))
-	text, err = os.ReadFile(filepath.Join(ledger, "ledger.jsonl"))
-	must(err)
-	lines := bytes.Split(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"))
+	lines, dropped := read(ledger)
 	chain := handovers(lines, given)
 
 	// Each checkpoint with the size of the one before it; the newest is kept too.
@@ -184,15 +231,18 @@ func main() {
 	}
 	fmt.Println("root         ok,", root)
 
-	if int64(len(lines)) != tree.N {
-		must(fmt.Errorf("%d lines, %d are signed", len(lines), tree.N))
+	if int64(len(lines))+dropped != tree.N {
+		must(fmt.Errorf("%d lines, %d are signed", int64(len(lines))+dropped, tree.N))
 	}
-	for n, line := range lines {
-		proof, err := tlog.ProveRecord(tree.N, int64(n), reader)
+	for _, line := range lines {
+		proof, err := tlog.ProveRecord(tree.N, line.Seq, reader)
 		must(err)
-		must(tlog.CheckRecord(proof, tree.N, tree.Hash, int64(n), tlog.RecordHash(line)))
+		must(tlog.CheckRecord(proof, tree.N, tree.Hash, line.Seq, tlog.RecordHash(line.bytes)))
 	}
 	fmt.Println("inclusion    ok,", len(lines), "lines")
+	if dropped > 0 {
+		fmt.Println("pruned       ok,", dropped, "lines were dropped on record; what they said cannot be checked")
+	}
 
 	for _, file := range os.Args[3:] {
 		// From elsewhere: which one came before it is not known here.

@@ -12,7 +12,7 @@ use crate::{
     ports::{Clock, Ledger, LedgerError},
 };
 
-const ORIGIN: &str = "example.org/shop";
+pub(super) const ORIGIN: &str = "example.org/shop";
 /// Entries of one append.
 const APPENDED: u64 = 2;
 
@@ -27,15 +27,15 @@ impl Clock for Midnight {
     }
 }
 
-fn key() -> SigningKey {
+pub(super) fn key() -> SigningKey {
     SigningKey::from_bytes(&[5; 32])
 }
 
-fn context() -> Context {
+pub(super) fn context() -> Context {
     Context { run: "r".into(), policy: Digest::of(b"p"), actor: "root".into(), host: "h".into() }
 }
 
-fn entries(count: u64) -> Vec<Event> {
+pub(super) fn entries(count: u64) -> Vec<Event> {
     let entry =
         |value: u64| Event::Refused { what: "clock".into(), rule: None, limit: "1".into(), value: value.to_string() };
     (0..count).map(entry).collect()

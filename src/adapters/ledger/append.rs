@@ -62,6 +62,8 @@ pub struct FileLedger<C> {
     pub(super) folder: Folder,
     /// `ledger.jsonl`.
     pub(super) file: File,
+    /// Number of its first line.
+    pub(super) cut: u64,
     /// Bytes of it that are signed: all of them, between two appends.
     pub(super) length: u64,
     pub(super) tree: TiledTree,
@@ -137,6 +139,7 @@ impl<C: Clock> FileLedger<C> {
         let mut ledger = Self {
             folder,
             file,
+            cut: 0,
             length: 0,
             tree,
             head,

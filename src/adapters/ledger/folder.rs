@@ -5,9 +5,11 @@
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
+use super::before::{self, Before};
 use crate::domain::ledger::{
     checkpoint::Checkpoint,
     note::VerifierKey,
@@ -44,6 +46,15 @@ impl Folder {
         self.checkpoints().join(size.to_string())
     }
 
+    /// The folder of what is kept of lines before a cut.
+    pub(super) fn befores(&self) -> PathBuf {
+        self.root.join("before")
+    }
+
+    pub(super) fn before(&self, cut: u64) -> PathBuf {
+        self.befores().join(cut.to_string())
+    }
+
     pub(super) fn verifier_key(&self) -> PathBuf {
         self.root.join("ledger.vkey")
     }
@@ -69,6 +80,10 @@ impl Folder {
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) file: File,
+    /// What is left of the lines before its first one, or why that cannot be read.
+    pub(super) before: Result<Option<Before>, String>,
+    /// Cuts of which the folder `before` has a file, ascending.
+    pub(super) cuts: Vec<u64>,
     /// Bytes of `ledger.jsonl`.
     pub(super) length: u64,
     /// The file `checkpoint`; `None`: there is none.
@@ -86,15 +101,21 @@ pub(super) struct Snapshot {
 impl Snapshot {
     /// Waits for an append that is under way, looks, and lets go again.
     pub(super) fn take(folder: &Folder) -> io::Result<Self> {
-        let file = File::open(folder.lines())?;
-        match file.lock_shared() {
-            // A copy on a file system without locks: nobody appends there.
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
-            other => other?,
+        loop {
+            let file = File::open(folder.lines())?;
+            match file.lock_shared() {
+                // A copy on a file system without locks: nobody appends there.
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+                other => other?,
+            }
+            // Old lines may have been dropped meanwhile: then this is the former file.
+            if identity(&file.metadata()?) != identity(&fs::metadata(folder.lines())?) {
+                continue;
+            }
+            let snapshot = Self::look(folder, file)?;
+            snapshot.file.unlock()?;
+            return Ok(snapshot);
         }
-        let snapshot = Self::look(folder, file)?;
-        snapshot.file.unlock()?;
-        Ok(snapshot)
     }
 
     /// Looks without a lock of its own: for the writer, which holds one.
@@ -102,6 +123,8 @@ impl Snapshot {
         let length = file.metadata()?.len();
         let checkpoint = optional(fs::read(folder.checkpoint()))?;
         let mut strangers = Vec::new();
+        let before = Before::of(folder, &file)?;
+        let cuts = before::cuts(folder, &mut strangers)?;
         let kept = list_kept(folder, &mut strangers)?;
         let mut tiles = Vec::new();
         list_tiles(&folder.tiles(), "tile", &mut tiles, &mut strangers)?;
@@ -112,7 +135,7 @@ impl Snapshot {
                 partial.push(Tile { id, bytes });
             }
         }
-        Ok(Self { file, length, checkpoint, kept, tiles, partial, strangers })
+        Ok(Self { file, before, cuts, length, checkpoint, kept, tiles, partial, strangers })
     }
 }
 
@@ -159,7 +182,7 @@ fn list_tiles(dir: &Path, path: &str, tiles: &mut Vec<TileId>, strangers: &mut V
 
 /// Names in a folder; none where there is no folder. Temporary files (`.*.tmp`)
 /// are left out: a crash may leave one, and it stands for nothing.
-fn names(dir: &Path) -> io::Result<Vec<String>> {
+pub(super) fn names(dir: &Path) -> io::Result<Vec<String>> {
     let Some(entries) = optional(fs::read_dir(dir))? else { return Ok(Vec::new()) };
     let mut names = Vec::new();
     for entry in entries {
@@ -170,6 +193,11 @@ fn names(dir: &Path) -> io::Result<Vec<String>> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+/// Which file it is, whatever name it has.
+pub(super) fn identity(file: &fs::Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }
 
 fn is_temporary(name: &str) -> bool {

@@ -11,6 +11,7 @@ use std::{
 use memchr::memmem::Finder;
 
 use super::{
+    before::Before,
     folder::{Folder, claimed_size, optional},
     lines::{Lines, Next},
 };
@@ -36,31 +37,47 @@ pub(super) enum HandoverError {
     Refused { number: u64, error: KeyError },
 }
 
-/// The handovers in the first `entries` lines. A line that is none at all is left
-/// to whoever reads all of them.
+/// The handovers in the first `entries` lines, those before the cut among them. A
+/// line that is none at all is left to whoever reads all of them.
 pub(super) fn handovers(
     folder: &Folder,
     origin: &str,
+    before: Option<&Before>,
     (length, entries): (u64, u64),
 ) -> Result<Handovers, HandoverError> {
-    let mark = Finder::new(MARK);
+    let mut found = Found { origin, mark: Finder::new(MARK), handovers: Handovers::default() };
+    for (seq, line) in before.into_iter().flat_map(Before::lines) {
+        found.line(seq, line)?;
+    }
+    let mut seq = before.map_or(0, |before| before.carried.cut);
     let mut lines = Lines::new(File::open(folder.lines())?, length);
-    let mut found = Handovers::default();
-    let mut seq = 0;
     while seq < entries
         && let Next::Line(line) = lines.next()?
     {
-        if mark.find(line).is_some()
+        found.line(seq, line)?;
+        seq += 1;
+    }
+    Ok(found.handovers)
+}
+
+struct Found<'a> {
+    origin: &'a str,
+    mark: Finder<'static>,
+    handovers: Handovers,
+}
+
+impl Found<'_> {
+    fn line(&mut self, seq: u64, line: &[u8]) -> Result<(), HandoverError> {
+        if self.mark.find(line).is_some()
             && let Ok(entry) = line::read(line)
             && let Event::LedgerRekeyed { previous, next, .. } = &entry.event
         {
             let handover = Handover::parse(seq, previous, next);
-            let added = handover.and_then(|handover| found.add(origin, handover));
+            let added = handover.and_then(|handover| self.handovers.add(self.origin, handover));
             added.map_err(|error| HandoverError::Refused { number: seq + 1, error })?;
         }
-        seq += 1;
+        Ok(())
     }
-    Ok(found)
 }
 
 /// The verifier key that the ledger in `dir` was opened with, as its file wrote
@@ -71,11 +88,13 @@ pub fn founding_key(dir: &Path) -> Result<String, LedgerError> {
     let folder = Folder::new(dir);
     let published = folder.read_verifier_key().map_err(unknown)?;
     let unreadable = |error: io::Error| unknown(format!("ledger.jsonl: {error}"));
-    let length = fs::metadata(folder.lines()).map_err(unreadable)?.len();
+    let file = File::open(folder.lines()).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let before = Before::of(&folder, &file).map_err(unreadable)?.map_err(unknown)?;
     let checkpoint = optional(fs::read(folder.checkpoint())).map_err(unreadable)?;
     let entries = checkpoint.as_deref().map_or(0, claimed_size);
-    let handovers =
-        handovers(&folder, published.name(), (length, entries)).map_err(|error| unknown(error.to_string()))?;
+    let handovers = handovers(&folder, published.name(), before.as_ref(), (length, entries))
+        .map_err(|error| unknown(error.to_string()))?;
     let keys = Keychain::new(published, handovers).map_err(|error| unknown(format!("ledger.vkey: {error}")))?;
     Ok(keys.first().to_string())
 }

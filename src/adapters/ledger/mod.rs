@@ -1,5 +1,5 @@
 //! The ledger as a folder of files: `ledger.jsonl`, `checkpoint`, `checkpoints/`,
-//! `tile/` and `ledger.vkey`.
+//! `tile/`, `ledger.vkey`, and `before/` once old lines were dropped.
 //!
 //! Two classes of failure: what is refused before anything was written, and
 //! *state unknown*, after which nothing more is appended until a start has read
@@ -8,11 +8,13 @@
 //! the lines are made again.
 
 mod append;
+mod before;
 mod folder;
 mod handovers;
 mod kept;
 mod lines;
 mod open;
+mod prune;
 mod rekey;
 mod signatures;
 pub mod signing_key;
@@ -22,5 +24,6 @@ mod verify;
 pub use append::{Context, FileLedger};
 pub use handovers::founding_key;
 pub use kept::{handover_checkpoints, root_at, verifier_key};
-pub use open::{LedgerView, open_read_only, read_whole};
+pub use open::{LedgerView, Read, open_read_only, read_whole};
+pub use prune::{Outlook, outlook};
 pub use verify::{VerifyError, verify, verify_watched};

@@ -19,10 +19,12 @@ use crate::{
     adapters::durable::{self, MODE_READ_ONLY},
     domain::ledger::{
         Head,
+        carried::Carried,
         checkpoint::Checkpoint,
         event::Entry,
         history::History,
         keys::Keychain,
+        merkle::Hash,
         note::VerifierKey,
         tile::{Tile, TiledTree},
         verify::{Audit, Claim, Place},
@@ -45,12 +47,28 @@ pub struct LedgerView {
 /// not made again. Each entry is shown to `visit` **before** the whole has been
 /// checked; what it gathers is worth something only if the result is `Ok`.
 pub fn open_read_only(dir: &Path, mut visit: impl FnMut(&Entry)) -> Result<LedgerView, LedgerError> {
-    read_whole(dir, |_, entry| visit(entry)).map(|(view, _)| view)
+    let line = |read: Read<'_>| match read {
+        Read::Line(_, entry) => visit(entry),
+        Read::Dropped(_) | Read::Carried(_) => {}
+    };
+    read_whole(dir, line).map(|(view, _)| view)
+}
+
+/// What comes next in a ledger.
+#[derive(Debug, Clone, Copy)]
+pub enum Read<'a> {
+    /// The exact bytes of a line, and the entry that they are.
+    Line(&'a [u8], &'a Entry),
+    /// The hash of a line that was dropped on record.
+    Dropped(&'a Hash),
+    /// After the last of the dropped lines: what they add up to with those before
+    /// and between them that were kept.
+    Carried(&'a Carried),
 }
 
 /// Like `open_read_only`, for whoever hands the ledger on: shows the exact bytes
 /// of each line too, and returns the signed checkpoint that covers them.
-pub fn read_whole(dir: &Path, mut visit: impl FnMut(&[u8], &Entry)) -> Result<(LedgerView, String), LedgerError> {
+pub fn read_whole(dir: &Path, mut visit: impl FnMut(Read<'_>)) -> Result<(LedgerView, String), LedgerError> {
     let folder = Folder::new(dir);
     let key = folder.read_verifier_key().map_err(unknown)?;
     let snapshot = Snapshot::take(&folder).map_err(|error| unreadable("ledger.jsonl", &error))?;
@@ -59,7 +77,7 @@ pub fn read_whole(dir: &Path, mut visit: impl FnMut(&[u8], &Entry)) -> Result<(L
     let signed = String::from_utf8(snapshot.checkpoint.clone().unwrap_or_default()).unwrap_or_default();
     let origin = checkpoint.origin.clone();
     let bytes = signed.clone().into_bytes();
-    let read = replay(snapshot, checkpoint, &mut visit, |tile| {
+    let read = replay(&folder, snapshot, checkpoint, &mut visit, |tile| {
         let found = tiles::compare(&folder, tile).map_err(|error| unreadable("tile", &error))?;
         same_or_missing(tile, found).map(|_| ())
     })?;
@@ -92,9 +110,10 @@ impl<C: Clock> FileLedger<C> {
         let checkpoint = newest(&snapshot, &verifier)?;
         // `newest` has refused a missing one.
         let signed = snapshot.checkpoint.clone().unwrap_or_default();
-        let mut settle = Settle { folder: &folder, listed };
-        let read = replay(snapshot, checkpoint, &mut |_, _| {}, |tile| settle.tile(tile))?;
-        settle.finish(&signed, read.head)?;
+        let cuts = snapshot.cuts.clone();
+        let mut settle = Settle { folder: &folder, listed, cuts };
+        let read = replay(&folder, snapshot, checkpoint, &mut |_| {}, |tile| settle.tile(tile))?;
+        settle.finish(&signed, &read)?;
         let keys = keys(&read.history, verifier.clone(), &signed)?;
         let key = held.into_key(keys.current()).ok_or_else(other)?;
         if keys.is_behind(&verifier) {
@@ -110,9 +129,10 @@ impl<C: Clock> FileLedger<C> {
             durable::truncate_synced(&file, read.length).map_err(|error| unreadable("ledger.jsonl", &error))?;
         }
         file.unlock().map_err(|error| unreadable("lock", &error))?;
-        Ok(Self {
+        let mut ledger = Self {
             folder,
             file,
+            cut: read.cut,
             length: read.length,
             tree: read.tree,
             head: read.head,
@@ -124,12 +144,16 @@ impl<C: Clock> FileLedger<C> {
             context,
             clock,
             broken: None,
-        })
+        };
+        ledger.finish_prune()?;
+        Ok(ledger)
     }
 }
 
 /// A ledger as its lines tell it.
 struct Replayed {
+    /// Number of the first line in `ledger.jsonl`.
+    cut: u64,
     head: Head,
     tree: TiledTree,
     history: History,
@@ -166,21 +190,26 @@ fn keys(history: &History, published: VerifierKey, signed: &[u8]) -> Result<Keyc
 
 /// Reads the lines that the checkpoint covers and stops at the first problem.
 fn replay(
+    folder: &Folder,
     snapshot: Snapshot,
     checkpoint: Checkpoint,
-    visit: &mut impl FnMut(&[u8], &Entry),
+    visit: &mut impl FnMut(Read<'_>),
     mut tile: impl FnMut(&Tile) -> Result<(), LedgerError>,
 ) -> Result<Replayed, LedgerError> {
     let Checkpoint { origin, head } = checkpoint;
     let mut audit = Audit::new(vec![Claim { head, place: Place::Current }], Some(origin), None);
     let mut lines = Lines::new(snapshot.file, snapshot.length);
     let mut full = Vec::new();
+    let before = snapshot.before.map_err(unknown)?;
+    if let Some(before) = &before {
+        before.give(folder, &mut audit, visit, &mut tile)?.map_err(unknown)?;
+    }
     while audit.tiles().tree().size() < head.size {
         let number = audit.tiles().tree().size() + 1;
         match lines.next().map_err(|error| unreadable("ledger.jsonl", &error))? {
             Next::Line(line) => {
                 if let Some(entry) = audit.line(line, |tile| full.push(tile)) {
-                    visit(line, &entry);
+                    visit(Read::Line(line, &entry));
                 }
             }
             Next::TooLong => return Err(unknown(format!("ledger.jsonl: line {number} is too long"))),
@@ -196,13 +225,15 @@ fn replay(
         return Err(unknown(format!("ledger.jsonl: {problem}")));
     }
     audited.tree.partial().try_for_each(|unfinished| tile(&unfinished))?;
-    Ok(Replayed { head: audited.head, tree: audited.tree, history: audited.history, length: lines.offset })
+    let cut = before.map_or(0, |before| before.carried.cut);
+    Ok(Replayed { cut, head: audited.head, tree: audited.tree, history: audited.history, length: lines.offset })
 }
 
 /// Brings what follows from the lines back to where the checkpoint is.
 struct Settle<'a> {
     folder: &'a Folder,
     listed: Listed,
+    cuts: Vec<u64>,
 }
 
 impl Settle<'_> {
@@ -220,10 +251,15 @@ impl Settle<'_> {
         Ok(())
     }
 
-    /// Removes tiles of an append that was never acknowledged, and keeps the
-    /// checkpoint where a crash came before that.
-    fn finish(self, signed: &[u8], head: Head) -> Result<(), LedgerError> {
+    /// Removes tiles of an append that was never acknowledged and bundles of lines
+    /// that were dropped, and keeps the checkpoint where a crash came before that.
+    fn finish(self, signed: &[u8], read: &Replayed) -> Result<(), LedgerError> {
         let unwritable = |error: io::Error| unreadable("folder", &error);
+        let head = read.head;
+        let on_record = read.history.pruned.last().map_or(0, |last| last.pruned.cut);
+        for cut in self.cuts.iter().filter(|cut| ![read.cut, on_record].contains(cut)) {
+            optional(durable::remove_synced(&self.folder.before(*cut))).map_err(unwritable)?;
+        }
         for beyond in self.listed.rest() {
             tiles::remove(self.folder, &beyond).map_err(unwritable)?;
         }
@@ -247,11 +283,11 @@ fn same_or_missing(tile: &Tile, found: Found) -> Result<Found, LedgerError> {
     }
 }
 
-fn unreadable(what: &str, error: &io::Error) -> LedgerError {
+pub(super) fn unreadable(what: &str, error: &io::Error) -> LedgerError {
     unknown(format!("{what}: {error}"))
 }
 
-fn unknown(reason: String) -> LedgerError {
+pub(super) fn unknown(reason: String) -> LedgerError {
     let hint = "hint: change nothing, run `ledger verify`, and compare the folder with its backup and with a checkpoint kept elsewhere";
     LedgerError::StateUnknown { reason: format!("{reason}; {hint}") }
 }

@@ -10,7 +10,8 @@ use std::{
 use chrono::TimeDelta;
 
 use super::{
-    folder::{Folder, Snapshot, claimed_size, partial_ids},
+    before::Before,
+    folder::{Folder, Snapshot, claimed_size, identity, partial_ids},
     handovers::handovers,
     lines::{Lines, Next},
     signatures,
@@ -22,7 +23,7 @@ use crate::{
         keys::Keychain,
         note::{Note, NoteError, VerifierKey},
         tile::Tile,
-        verify::{Audit, Claim, Place, Problems, Verification},
+        verify::{Audit, Claim, Place, Problems, Pruned, Verification},
     },
     ports::Progress,
 };
@@ -72,6 +73,25 @@ pub fn verify_watched(
     verifier_key: Option<&str>,
     progress: &mut impl Progress,
 ) -> Result<Verification, VerifyError> {
+    let lines = Folder::new(dir).lines();
+    let file = || fs::metadata(&lines).ok().map(|file| identity(&file));
+    loop {
+        let before = file();
+        let found = once(dir, known, silence_max, verifier_key, progress)?;
+        // While this was read, a prune may have removed what it was about to look at.
+        if found.problems.is_empty() || before == file() {
+            return Ok(found);
+        }
+    }
+}
+
+fn once(
+    dir: &Path,
+    known: &[PathBuf],
+    silence_max: Option<TimeDelta>,
+    verifier_key: Option<&str>,
+    progress: &mut impl Progress,
+) -> Result<Verification, VerifyError> {
     let given = verifier_key.map(|text| text.trim_end().parse::<VerifierKey>()).transpose()?;
     let folder = Folder::new(dir);
     let mut problems = Problems::default();
@@ -90,10 +110,12 @@ pub fn verify_watched(
     let origin = keys.as_ref().map(|keys| keys.current().name().to_owned());
     let mut audit = Audit::new(claims, origin, silence_max);
     problems.into_texts().into_iter().for_each(|text| audit.problem(text));
-    let mut tiles = TileCheck { folder: &folder, listed: Listed::new(&snapshot.tiles), problems: Vec::new() };
+    let listed = Listed::new(&snapshot.tiles);
+    let mut tiles = TileCheck { folder: &folder, listed, cuts: Vec::new(), problems: Vec::new() };
     let partial = snapshot.partial;
     progress.begin("read entries", signed.unwrap_or_default());
-    let read = read_lines(&mut audit, &mut tiles, snapshot.file, snapshot.length, signed, progress);
+    let read = read_before(&mut audit, &mut tiles, snapshot.before, &snapshot.cuts)
+        .and_then(|()| read_lines(&mut audit, &mut tiles, snapshot.file, snapshot.length, signed, progress));
     progress.end();
     read.map_err(|source| VerifyError::Unreadable { path: folder.lines(), source })?;
     tiles.unfinished(&audit, &partial).map_err(|source| VerifyError::Unreadable { path: folder.tiles(), source })?;
@@ -101,7 +123,9 @@ pub fn verify_watched(
     snapshot.strangers.iter().for_each(|name| audit.problem(format!("{name}: it has no business here")));
     let audited = audit.finish();
     let handovers = keys.as_ref().map(Keychain::handovers).unwrap_or_default();
-    Ok(Verification::conclude(audited.head, audited.problems, compared > 0, handovers))
+    let pruned = audited.history.pruned.iter();
+    let pruned = pruned.map(|entry| Pruned::of(entry.seq, entry.time, &entry.pruned)).collect();
+    Ok(Verification { pruned, ..Verification::conclude(audited.head, audited.problems, compared > 0, handovers) })
 }
 
 /// The keys to verify with: the one that the folder names, and those that led to
@@ -121,7 +145,8 @@ fn settle_keys(
     };
     let published = published.or_else(|| given.clone())?;
     let signed = (snapshot.length, snapshot.checkpoint.as_deref().map_or(0, claimed_size));
-    let keys = handovers(folder, published.name(), signed)
+    let before = snapshot.before.as_ref().ok().and_then(Option::as_ref);
+    let keys = handovers(folder, published.name(), before, signed)
         .map_err(|error| error.to_string())
         .and_then(|found| Keychain::new(published.clone(), found).map_err(|error| format!("ledger.vkey: {error}")));
     let keys = keys.unwrap_or_else(|problem| {
@@ -220,6 +245,30 @@ fn known_claims(
     Ok(compared)
 }
 
+/// Reads what is left of lines before a cut.
+fn read_before(
+    audit: &mut Audit,
+    tiles: &mut TileCheck<'_>,
+    before: Result<Option<Before>, String>,
+    cuts: &[u64],
+) -> io::Result<()> {
+    let folder = tiles.folder;
+    let given = match before {
+        Ok(None) => Ok(None),
+        Ok(Some(before)) => {
+            let given = before.give(folder, audit, &mut |_| {}, |tile| tiles.full(tile))?;
+            given.map(|()| Some(before.carried.cut))
+        }
+        Err(problem) => Err(problem),
+    };
+    let cut = given.unwrap_or_else(|problem| {
+        audit.problem(problem);
+        None
+    });
+    tiles.cuts = cuts.iter().copied().filter(|other| Some(*other) != cut).collect();
+    Ok(())
+}
+
 /// Reads lines up to the size that was signed; what follows is a problem.
 fn read_lines(
     audit: &mut Audit,
@@ -262,6 +311,8 @@ fn read_lines(
 struct TileCheck<'a> {
     folder: &'a Folder,
     listed: Listed,
+    /// Cuts whose files are there and are not needed.
+    cuts: Vec<u64>,
     problems: Vec<String>,
 }
 
@@ -314,6 +365,17 @@ impl TileCheck<'_> {
 
     fn finish(self, audit: &mut Audit) {
         self.problems.into_iter().for_each(|text| audit.problem(text));
+        let undone = audit.undone_prune().map(|undone| (undone.seq, undone.pruned.cut));
+        if let Some((seq, cut)) = undone {
+            audit.problem(format!(
+                "line {}: lines before line {} are to be dropped; {AFTER_A_CRASH}",
+                seq + 1,
+                cut + 1
+            ));
+        }
+        for cut in self.cuts.iter().filter(|cut| undone.is_none_or(|(_, undone)| undone != **cut)) {
+            audit.problem(format!("before/{cut}: it has no business here; {AFTER_A_CRASH}"));
+        }
         for id in self.listed.rest() {
             audit.problem(format!("{id}: the ledger has no such tile; {AFTER_A_CRASH}"));
         }

@@ -1,8 +1,9 @@
-//! `ledger`: verify, list, record, rotate the signing key, acknowledge an older
-//! copy of the vault. Verifying and listing need the ledger's folder only.
+//! `ledger`: verify, list, record, rotate the signing key, drop old lines,
+//! acknowledge an older copy of the vault. Verifying and listing need the ledger's folder only.
 
 mod acknowledge;
 mod list;
+mod prune;
 mod record;
 mod rotate_key;
 mod verify;
@@ -21,6 +22,8 @@ pub enum LedgerCommand {
     Record(record::RecordArgs),
     /// Hands over to a new signing key, on record.
     RotateKey(rotate_key::RotateKeyArgs),
+    /// Drops lines older than five years, on record.
+    Prune(prune::PruneArgs),
     /// Lets cycles go on with an older copy of the vault, on record.
     Acknowledge(acknowledge::AcknowledgeArgs),
 }
@@ -31,6 +34,7 @@ pub async fn ledger(cli: &Cli, command: &LedgerCommand) -> Result<Exit, CommandE
         LedgerCommand::List(args) => list::list(cli, args),
         LedgerCommand::Record(args) => record::record(cli, args).await,
         LedgerCommand::RotateKey(args) => rotate_key::rotate_key(cli, args).await,
+        LedgerCommand::Prune(args) => prune::prune(cli, args).await,
         LedgerCommand::Acknowledge(args) => acknowledge::acknowledge(cli, args).await,
     }
 }

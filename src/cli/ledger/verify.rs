@@ -78,6 +78,17 @@ fn text(verification: &Verification) -> String {
             format!("handover entry {}: the signing key is {} from here on", handover.seq, handover.next)
         }),
     );
+    lines.extend(verification.pruned.iter().map(|pruned| {
+        format!(
+            "pruned   entry {}: {} lines before entry {} and {} were dropped by {}; their hashes are checked, what they \
+             said cannot be any more",
+            pruned.seq,
+            output::count(pruned.dropped),
+            output::count(pruned.cut),
+            pruned.before,
+            pruned.by
+        )
+    }));
     lines.extend(verification.problems.iter().take(PROBLEMS_SHOWN).map(|problem| format!("problem  {problem}")));
     let more = verification.problems.len().saturating_sub(PROBLEMS_SHOWN);
     if more > 0 {

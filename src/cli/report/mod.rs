@@ -17,8 +17,9 @@ use flate2::{Compression, write::GzEncoder};
 
 use super::{args::Cli, error::CommandError, exit::Exit, open, output};
 use crate::{
-    adapters::ledger::{handover_checkpoints, read_whole},
+    adapters::ledger::{Read, handover_checkpoints, read_whole},
     domain::{
+        canonical,
         ledger::{
             Head,
             merkle::{Hash, leaf_hash},
@@ -94,6 +95,10 @@ struct Material {
     checkpoint: String,
     /// The signed notes in which a key hands over to the next.
     handovers: Vec<String>,
+    /// Hashes of the lines that were dropped on record, one after the other.
+    dropped: Vec<u8>,
+    /// What all lines before the cut add up to, as their file has it.
+    carried: Option<String>,
     now: DateTime<Utc>,
 }
 
@@ -123,15 +128,22 @@ async fn write(settings: &Settings, args: &ReportArgs, now: DateTime<Utc>) -> Re
     let period = period(args, settings, opened, now)?;
     let mut gathered = Gathered::new(args.format);
     let mut fold = Fold::new(period, settings.policy.timezone);
-    let (view, checkpoint) = read_whole(&settings.ledger_dir(), |line, entry| {
-        gathered.line(line);
-        fold.entry(entry);
+    let (view, checkpoint) = read_whole(&settings.ledger_dir(), |read| match read {
+        Read::Line(line, entry) => {
+            gathered.line(line);
+            fold.entry(entry);
+        }
+        Read::Dropped(leaf) => gathered.dropped(leaf),
+        Read::Carried(carried) => gathered.carried = canonical::bytes(carried).ok(),
     })?;
     let handovers = handover_checkpoints(&settings.ledger_dir(), &view.keys)?;
     let evidence = fold.finish();
     let register = register::rows(&evidence, args.lang.register(), settings.policy.timezone);
     let overdue = overdue::overdue(&open::rulebook(settings, simulation), &buckets, now);
-    let material = Material { evidence, register, overdue, head: view.head, checkpoint, handovers, now };
+    let carried = gathered.carried.take().and_then(|carried| String::from_utf8(carried).ok());
+    let dropped = std::mem::take(&mut gathered.dropped);
+    let material =
+        Material { evidence, register, overdue, head: view.head, checkpoint, handovers, dropped, carried, now };
     let text = match args.format {
         ReportFormat::Csv => register::csv(&material.register, args.lang.register()),
         ReportFormat::Json => json::text(&material, gathered.leaves)?,
@@ -172,11 +184,22 @@ struct Gathered {
     /// Whether every line is in it.
     packing: io::Result<()>,
     leaves: Vec<Hash>,
+    dropped: Vec<u8>,
+    carried: Option<Vec<u8>>,
 }
 
 impl Gathered {
     fn new(format: ReportFormat) -> Self {
-        Self { format, packed: GzEncoder::new(Vec::new(), Compression::default()), packing: Ok(()), leaves: Vec::new() }
+        let packed = GzEncoder::new(Vec::new(), Compression::default());
+        Self { format, packed, packing: Ok(()), leaves: Vec::new(), dropped: Vec::new(), carried: None }
+    }
+
+    fn dropped(&mut self, leaf: &Hash) {
+        match self.format {
+            ReportFormat::Csv => {}
+            ReportFormat::Json => self.leaves.push(*leaf),
+            ReportFormat::Html => self.dropped.extend_from_slice(leaf),
+        }
     }
 
     fn packed(self) -> io::Result<Vec<u8>> {

@@ -255,6 +255,8 @@ $('sections').append(
     E.open.map(item => [at(item.time), item.type, item.rule ? ruleName(item.rule) : '–', mono(item.id)])),
   E.handovers.length ? section(T.handover_title, T.handover_lead, [T.when, T.by, T.key_before, T.key_after],
     E.handovers.map(item => [at(item.time), item.by, mono(item.previous), mono(item.next)])) : '',
+  E.pruned.length ? section(T.pruned_title, T.pruned_lead, [T.when, T.by, T.pruned_before, T.pruned_cut, T.pruned_dropped, T.pruned_kept],
+    E.pruned.map(item => [at(item.time), item.by, item.before, `#${item.cut}`, count(item.dropped), count(item.kept)]), [4, 5]) : '',
   section(T.policy_title, T.policy_lead, [T.version, T.effective, T.adopted, T.counting, T.digest],
     E.policies.map(item => [`${item.title} ${item.version}`, item.effective, at(item.adopted), item.counting ?? '–', mono(item.digest)])),
 );
@@ -307,6 +309,7 @@ function printOne() {
 
 const leafHash = line => sha256([0], line);
 const nodeHash = (left, right) => sha256([1], left, right);
+const NEWLINE = new Uint8Array([10]);
 const breathe = () => new Promise(resume => setTimeout(resume));
 
 // The embedded lines, one at a time, exact bytes.
@@ -326,12 +329,24 @@ async function* embedded() {
   }
   if (rest.length) throw new Error(T.cut);
 }
+// All leaves in order: a line, or the hash of one that was dropped on record.
+const dropped = unbase64(data.dropped);
+const number = line => JSON.parse(new TextDecoder().decode(line)).seq;
+async function* leaves() {
+  let size = 0, taken = 0;
+  for await (const line of embedded()) {
+    for (const seq = taken < dropped.length ? number(line) : size; size < seq && taken < dropped.length; size++, taken += 32) yield { hash: dropped.subarray(taken, taken + 32) };
+    yield { line, hash: leafHash(line) };
+    size++;
+  }
+  if (taken < dropped.length) throw new Error(T.cut);
+}
 let planted;
 function tree() {
   return planted ??= (async () => {
-    const leaves = [];
-    for await (const line of embedded()) { leaves.push(leafHash(line)); if (leaves.length % 4096 === 0) await breathe(); }
-    const levels = [leaves];
+    const hashes = [];
+    for await (const { hash } of leaves()) { hashes.push(hash); if (hashes.length % 4096 === 0) await breathe(); }
+    const levels = [hashes];
     while (levels.at(-1).length > 1) {
       const below = levels.at(-1), above = [];
       for (let i = 0; i < below.length; i += 2) above.push(below[i + 1] ? nodeHash(below[i], below[i + 1]) : below[i]);
@@ -345,8 +360,7 @@ function tree() {
 class Tree {
   edge = []; size = 0; roots = new Map();
   constructor(sizes) { this.sizes = new Set(sizes); this.keep(); }
-  append(line) {
-    let hash = leafHash(line);
+  append(hash) {
     for (let size = this.size; size % 2 === 1; size = (size - 1) / 2) hash = nodeHash(this.edge.pop(), hash);
     this.edge.push(hash);
     this.size++;
@@ -401,10 +415,10 @@ async function followed(rekeyed, key, grown) {
 
 // What this page shows, told again from the entries alone.
 class Retold {
-  wrong = []; keys = []; cases = new Map(); done = []; begun = new Map(); holds = new Map(); approved = new Map(); confirmed = new Map(); open = new Map(); wiped = new Map(); runs = new Map(); differences = 0;
+  wrong = []; keys = []; pruned = []; cases = new Map(); done = []; begun = new Map(); holds = new Map(); approved = new Map(); confirmed = new Map(); open = new Map(); wiped = new Map(); runs = new Map(); differences = 0;
   constructor() {
     this.shown = { destructions: new Map(rowOf) };
-    for (const kind of ['manual', 'accesses', 'holds', 'refusals', 'wipes', 'residues', 'handovers']) this.shown[kind] = new Map(E[kind].map(item => [item.seq, item]));
+    for (const kind of ['manual', 'accesses', 'holds', 'refusals', 'wipes', 'residues', 'handovers', 'pruned']) this.shown[kind] = new Map(E[kind].map(item => [item.seq, item]));
     this.policies = new Map(E.policies.map(policy => [policy.digest + policy.adopted, policy]));
   }
   differs(text) { if (this.differences++ < 5) this.wrong.push(text); }
@@ -420,6 +434,7 @@ class Retold {
   entry(e) {
     switch (e.type) {
       case 'ledger.rekeyed': this.keys.push(e); this.check('handovers', e.seq, { time: e.time, by: e.by, previous: e.previous, next: e.next }); break;
+      case 'ledger.pruned': this.pruned.push(e); this.check('pruned', e.seq, { time: e.time, by: e.by, before: e.before, cut: e.cut, dropped: e.dropped, kept: e.kept }); break;
       case 'ledger.opened': if (e.origin !== E.origin || e.simulation !== E.simulation) this.differs(said(T.differs, { seq: e.seq, key: 'origin, simulation' })); break;
       case 'policy.adopted': return this.policy(e);
       case 'run.started': this.runs.set(e.run, e); break;
@@ -526,10 +541,12 @@ async function verified(key, kept) {
   let sizes;
   try { sizes = data.handovers.map(text => parseNote(text).size); } catch (error) { return ['tampered', [[false, error.message]]]; }
   const grown = new Tree([note.size, kept?.size, ...sizes].filter(size => size !== undefined));
-  const retold = new Retold();
+  const retold = new Retold(), cut = data.carried ? JSON.parse(data.carried).cut : 0, keptLines = [];
   try {
-    for await (const line of embedded()) {
-      grown.append(line);
+    for await (const { line, hash } of leaves()) {
+      grown.append(hash);
+      if (!line) continue;
+      if (grown.size <= cut) keptLines.push(line.slice(), NEWLINE);
       const entry = JSON.parse(decoder.decode(line));
       if (entry.seq !== grown.size - 1) throw new Error(said(T.differs, { seq: grown.size - 1, key: 'seq' }));
       retold.entry(entry);
@@ -542,6 +559,11 @@ async function verified(key, kept) {
   }
   const root = base64(grown.root());
   checks.push([grown.size === note.size && root === note.root && note.origin === E.origin, said(T.check_root, { n: count(grown.size), root })]);
+  if (dropped.length || cut) {
+    const file = 'sha256:' + hex(sha256(new TextEncoder().encode(data.carried ?? ''), NEWLINE, ...keptLines));
+    const saidSo = retold.pruned.find(e => e.cut === cut && e.file === file && e.kept * 2 === keptLines.length && e.cut - e.kept === dropped.length / 32);
+    checks.push([Boolean(saidSo), said(saidSo ? T.check_dropped : T.check_dropped_not, { n: count(dropped.length / 32), seq: saidSo?.seq })]);
+  }
   let chain, last, then;
   try {
     chain = await followed(retold.keys, key, grown);

@@ -53,6 +53,10 @@ struct Data<'a> {
     checkpoint: &'a str,
     /// The checkpoints in which a signing key hands over, in order.
     handovers: &'a [String],
+    /// Hashes of lines that were dropped on record, in base64.
+    dropped: String,
+    /// The first line of the file that holds what was kept before them.
+    carried: Option<&'a str>,
     evidence: Evidence,
     destructions: Columns,
     overdue: &'a [Overdue],
@@ -79,6 +83,8 @@ pub(super) fn text(material: &Material, lang: &str, packed: &[u8]) -> Result<Str
         size: material.head.size,
         checkpoint: &material.checkpoint,
         handovers: &material.handovers,
+        dropped: BASE64.encode(&material.dropped),
+        carried: material.carried.as_deref(),
         evidence: rest,
         destructions: columns(&material.evidence.destructions)?,
         overdue: &material.overdue,

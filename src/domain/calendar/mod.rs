@@ -25,7 +25,8 @@ use super::{
 
 pub use counting::Counting;
 use earlier::Earlier;
-pub(in crate::domain) use zone::{first_date_from, first_naive_from, instant_of, start_of};
+pub use zone::start_of;
+pub(in crate::domain) use zone::{first_date_from, first_naive_from, instant_of};
 
 /// A rule's period, counted from one event date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

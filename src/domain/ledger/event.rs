@@ -17,8 +17,10 @@ use crate::domain::{
     verdict::{Finding, Verdict},
 };
 
+mod pruned;
 mod vault;
 
+pub use pruned::LedgerPruned;
 pub use vault::{Missing, VaultAcknowledged};
 
 /// The version of the line format (`docs/FORMAT.md`).
@@ -186,6 +188,8 @@ pub enum Event {
     /// `ledger.vkey`. The checkpoint that covers this entry is signed by both.
     #[serde(rename = "ledger.rekeyed")]
     LedgerRekeyed { by: String, previous: String, next: String },
+    #[serde(rename = "ledger.pruned")]
+    LedgerPruned(LedgerPruned),
     /// The daemon was alive and had nothing else to say: silence is evidence.
     #[serde(rename = "heartbeat")]
     Heartbeat {},

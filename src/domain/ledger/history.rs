@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use chrono::{DateTime, NaiveDate, Utc};
 
 mod facts;
+pub mod needed;
 mod persons;
+mod pruned;
 mod residues;
 mod sequence;
 mod vault;
@@ -18,6 +20,7 @@ pub use facts::{
     Acknowledged, Approved, CiphertextDeleted, HoldOnRecord, KeyDestroyed, Open, OpenDestruction, Opened,
     PolicyInForce, RunFinished, RunStarted,
 };
+pub use pruned::PrunedOnRecord;
 pub use residues::{Case, DestroyedInCase, Residues, TakenBatch};
 pub use sequence::HistoryError;
 
@@ -64,6 +67,8 @@ pub struct History {
     pub open_sealings: BTreeSet<OperationId>,
     /// Handovers of the signing key.
     pub handovers: Handovers,
+    /// What was dropped on record, oldest first.
+    pub pruned: Vec<PrunedOnRecord>,
     /// Readings without an outcome.
     pub open_reads: BTreeSet<OperationId>,
     /// Who approved a plan, by its digest.
@@ -204,6 +209,7 @@ impl History {
             | Event::RunConfirmed { .. }
             | Event::ReadIntent(_)
             | Event::ReadOutcome { .. } => self.person(entry),
+            Event::LedgerPruned(pruned) => self.pruned(entry, pruned),
             Event::VaultAcknowledged(_) | Event::VaultCleared { .. } => self.old_copy(entry),
         }
     }

@@ -6,6 +6,7 @@
 //! space, sorted keys, shortest escapes, plain integers.
 
 mod decode;
+mod fields;
 mod scan;
 
 use super::{event::Entry, tile::LINE_BYTES_MAX};

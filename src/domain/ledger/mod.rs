@@ -1,6 +1,7 @@
 //! The ledger as data: its events, its Merkle tree, its checkpoints, and what
 //! can be read back from it. Files are the business of `adapters::ledger`.
 
+pub mod carried;
 pub mod checkpoint;
 pub mod event;
 pub mod history;

@@ -128,6 +128,14 @@ impl TiledTree {
         self.tree.append_hash(leaf_hash(line), |height, root| push(levels, index, height, root, &mut full));
     }
 
+    /// Adds a line of which only the hash is left. Its bundle is never made: only
+    /// bundles of kept lines are, so whole bundles are added in this way.
+    pub fn append_hash(&mut self, leaf: Hash, mut full: impl FnMut(Tile)) {
+        let index = self.tree.size();
+        let levels = &mut self.levels;
+        self.tree.append_hash(leaf, |height, root| push(levels, index, height, root, &mut full));
+    }
+
     /// The unfinished tiles: what `<index>.p/<width>` must hold at this size.
     pub fn partial(&self) -> impl Iterator<Item = Tile> + '_ {
         let size = self.tree.size();

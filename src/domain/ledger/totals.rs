@@ -29,7 +29,8 @@ pub struct Totals {
 
 impl Totals {
     pub fn add(&mut self, entry: &Entry) {
-        self.entries += 1;
+        // Lines that were dropped are entries too.
+        self.entries = entry.seq + 1;
         match &entry.event {
             Event::SeparateIntent(intent) => {
                 self.open.insert(intent.batch.clone(), (intent.rule.clone(), intent.records));

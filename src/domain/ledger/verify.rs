@@ -5,20 +5,26 @@
 //! verified. It does not stop at the first problem, and it never decides that a
 //! problem is harmless.
 
+mod before;
+
 use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::{
     Head, checkpoint,
-    event::Entry,
+    event::{Entry, LedgerPruned},
     history::History,
     keys::Handover,
     line,
     merkle::Tree,
     tile::{Tile, TiledTree},
 };
+
+use before::AtCut;
+
+pub use before::Before;
 
 /// Problems that are told one by one; the rest is counted.
 const PROBLEMS_MAX: usize = 100;
@@ -35,6 +41,32 @@ pub struct Verification {
     /// Where one signing key handed over to the next; left out where none did.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub handovers: Vec<Handover>,
+    /// Lines that were dropped on record; left out where none were.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pruned: Vec<Pruned>,
+}
+
+/// Lines that were dropped on record. Their hashes are checked, what they said
+/// cannot be any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pruned {
+    /// Number of the entry.
+    pub seq: u64,
+    pub time: DateTime<Utc>,
+    pub by: String,
+    pub before: NaiveDate,
+    pub cut: u64,
+    pub dropped: u64,
+    pub kept: u64,
+}
+
+impl Pruned {
+    /// As the entry with this number and time says.
+    #[must_use]
+    pub fn of(seq: u64, time: DateTime<Utc>, pruned: &LedgerPruned) -> Self {
+        let LedgerPruned { by, before, cut, dropped, kept, .. } = pruned.clone();
+        Self { seq, time, by, before, cut, dropped, kept }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -69,7 +101,7 @@ impl Verification {
         };
         let root = checkpoint::root_text(&head.root);
         let (problems, handovers) = (problems.into_texts(), handovers.to_vec());
-        Self { entries: head.size, root, verdict, problems, handovers }
+        Self { entries: head.size, root, verdict, problems, handovers, pruned: Vec::new() }
     }
 }
 
@@ -167,6 +199,7 @@ pub struct Audit {
     silence_max: Option<TimeDelta>,
     last_time: Option<DateTime<Utc>>,
     problems: Problems,
+    before: AtCut,
 }
 
 impl Audit {
@@ -183,6 +216,7 @@ impl Audit {
             silence_max,
             last_time: None,
             problems: Problems::default(),
+            before: None,
         };
         audit.settle_claims();
         audit
@@ -193,6 +227,13 @@ impl Audit {
     pub fn line(&mut self, line: &[u8], full: impl FnMut(Tile)) -> Option<Entry> {
         let number = self.tree.tree().size() + 1;
         self.tree.append(line, full);
+        let entry = self.entry(number, line);
+        self.settle_claims();
+        entry
+    }
+
+    /// What the line says, followed.
+    fn entry(&mut self, number: u64, line: &[u8]) -> Option<Entry> {
         let entry = match line::read(line) {
             Ok(entry) => Some(entry),
             Err(error) => {
@@ -204,7 +245,6 @@ impl Audit {
         if let Some(entry) = &entry {
             self.follow(number, entry);
         }
-        self.settle_claims();
         entry
     }
 
@@ -265,6 +305,7 @@ impl Audit {
     #[must_use]
     pub fn finish(mut self) -> Audited {
         let head = self.head();
+        self.settle_before();
         while let Some(claim) = self.claims.pop() {
             self.problems.add(claim.beyond(head.size));
         }

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::domain::{
     id::{BatchId, Digest, OperationId, RunId, SourceName},
-    ledger::event::{DestroyIntent, DestroyOutcome, DestroyResult, Entry, Event},
+    ledger::{
+        event::{DestroyIntent, DestroyOutcome, DestroyResult, Entry, Event},
+        verify::Pruned,
+    },
     verdict::{Finding, Verdict},
 };
 
@@ -68,6 +71,7 @@ impl Fold {
             wipes: Vec::new(),
             residues: Vec::new(),
             handovers: Vec::new(),
+            pruned: Vec::new(),
             open: Vec::new(),
         };
         Self {
@@ -135,6 +139,7 @@ impl Fold {
                 previous: previous.clone(),
                 next: next.clone(),
             }),
+            Event::LedgerPruned(pruned) => self.evidence.pruned.push(Pruned::of(entry.seq, entry.time, pruned)),
             Event::WipeStarted { .. } | Event::WipeFinished { .. } => self.wipe(entry),
             Event::ResidueScanned(_) | Event::ResidueClosed { .. } => self.lingering.entry(entry),
             Event::DestroyIntent(_)

@@ -19,7 +19,10 @@ use serde::Serialize;
 
 use super::{
     id::{BatchId, Digest, HoldId, OperationId, RuleId, RunId, SourceName},
-    ledger::event::{HoldPlaced, ManualRecord},
+    ledger::{
+        event::{HoldPlaced, ManualRecord},
+        verify::Pruned,
+    },
     residue,
     verdict::{Finding, Verdict},
 };
@@ -58,6 +61,8 @@ pub struct Evidence {
     pub residues: Vec<Residue>,
     /// Every handover of the signing key.
     pub handovers: Vec<Rekeyed>,
+    /// Every time that old lines were dropped: what they said is not in here.
+    pub pruned: Vec<Pruned>,
     /// Intents without an outcome at the ledger's end, whatever their date.
     pub open: Vec<OpenIntent>,
 }

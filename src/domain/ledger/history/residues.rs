@@ -20,10 +20,10 @@ pub struct Residues {
     /// Cases that are not closed, oldest first.
     pub cases: Vec<Case>,
     /// Bytes and milliseconds of the last rewrite of each source.
-    rewrites: BTreeMap<SourceName, (u64, u64)>,
+    pub(super) rewrites: BTreeMap<SourceName, (u64, u64)>,
     /// Tables of datasets that lost rows since they were last rewritten whole, and
     /// with them whatever the engine keeps of their values elsewhere.
-    stale: BTreeMap<SourceName, BTreeSet<String>>,
+    pub(super) stale: BTreeMap<SourceName, BTreeSet<String>>,
     /// Destructions of the current run, whose cases may be opened after them.
     destroyed: Vec<DestroyedInCase>,
 }

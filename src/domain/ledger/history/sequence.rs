@@ -21,6 +21,8 @@ pub enum HistoryError {
     Repeated { kind: &'static str, id: String },
     #[error("the signing key: {0}")]
     Key(#[from] KeyError),
+    #[error("it drops lines before entry {cut}, which does not fit what is there")]
+    Pruned { cut: u64 },
     #[error("the policy in it does not have the digest that it names")]
     OtherPolicy,
     #[error("{kind} of {id} has no open intent")]

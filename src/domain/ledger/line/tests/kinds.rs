@@ -10,8 +10,8 @@ use crate::domain::{
     hold::Category,
     id::Digest,
     ledger::event::{
-        DestroyIntent, DestroyOutcome, DestroyResult, Event, HoldPlaced, ManualRecord, Missing, ReadIntent,
-        RestoreIntent, RestoreResult, SeparateResult, StepResult, VaultAcknowledged,
+        DestroyIntent, DestroyOutcome, DestroyResult, Event, HoldPlaced, LedgerPruned, ManualRecord, Missing,
+        ReadIntent, RestoreIntent, RestoreResult, SeparateResult, StepResult, VaultAcknowledged,
     },
     residue::{self, ClosedBy, State},
     verdict::{Finding, Verdict},
@@ -119,7 +119,16 @@ fn kind_before(event: &Event) -> Option<Event> {
             placed: DateTime::UNIX_EPOCH,
         }),
         Event::HoldPlaced(_) => Event::LedgerRekeyed { by: "b".into(), previous: "k".into(), next: "n".into() },
-        Event::LedgerRekeyed { .. } => Event::Heartbeat {},
+        Event::LedgerRekeyed { .. } => Event::LedgerPruned(LedgerPruned {
+            by: "b".into(),
+            before: date,
+            cut: 256,
+            dropped: 200,
+            kept: 56,
+            file: digest,
+            root: digest,
+        }),
+        Event::LedgerPruned(_) => Event::Heartbeat {},
         Event::Heartbeat {} => Event::ManualRecorded(manual_record()),
         Event::ManualRecorded(_) => {
             Event::Refused { what: "guard".into(), rule: Some("r".into()), limit: "1".into(), value: "2".into() }
