@@ -199,6 +199,7 @@ fn of_a_run(kind: u8, one: u8, two: u8) -> Event {
         26 | 27 => Event::RunFinished {
             verdict: Verdict::Pass,
             separated: 1,
+            left: 0,
             destroyed: u64::from(two % 2),
             failed: vec![],
             refused: vec![],
