@@ -3,13 +3,13 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader, Read, Take},
+    io::{self, Read as _, Take},
 };
 
 use crate::domain::ledger::tile::LINE_BYTES_MAX;
 
 /// Bytes that are read from the file at once.
-const READ_BYTES: usize = 1 << 20;
+const READ_BYTES: usize = 1 << 18;
 
 /// What comes next in the file.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,34 +23,57 @@ pub(super) enum Next<'a> {
     End,
 }
 
-/// A file up to a length that was taken when nobody was writing.
+/// A file up to a length that was taken when nobody was writing. Lines are shown
+/// where they were read to, and not copied.
 #[derive(Debug)]
 pub(super) struct Lines {
-    reader: BufReader<Take<File>>,
-    line: Vec<u8>,
+    file: Take<File>,
+    /// What was read and not shown yet is `bytes[start..end]`.
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
     /// Bytes of the whole lines returned so far, with their newlines.
     pub(super) offset: u64,
 }
 
 impl Lines {
     pub(super) fn new(file: File, length: u64) -> Self {
-        let reader = BufReader::with_capacity(READ_BYTES, file.take(length));
-        Self { reader, line: Vec::with_capacity(LINE_BYTES_MAX + 1), offset: 0 }
+        Self { file: file.take(length), bytes: vec![0; READ_BYTES], start: 0, end: 0, offset: 0 }
     }
 
     pub(super) fn next(&mut self) -> io::Result<Next<'_>> {
-        self.line.clear();
-        let longest = LINE_BYTES_MAX as u64 + 1;
-        let read = (&mut self.reader).take(longest).read_until(b'\n', &mut self.line)?;
-        match self.line.split_last() {
-            None => Ok(Next::End),
-            Some((b'\n', line)) => {
-                self.offset += read as u64;
-                Ok(Next::Line(line))
+        let mut looked_at = 0;
+        let length = loop {
+            let unseen = self.bytes.get(self.start + looked_at..self.end).unwrap_or_default();
+            if let Some(at) = memchr::memchr(b'\n', unseen) {
+                break looked_at + at;
             }
-            Some(_) if read as u64 == longest => Ok(Next::TooLong),
-            Some(_) => Ok(Next::Unfinished),
+            looked_at = self.end - self.start;
+            if looked_at > LINE_BYTES_MAX {
+                return Ok(Next::TooLong);
+            }
+            if self.fill()? == 0 {
+                self.start = self.end;
+                return Ok(if looked_at == 0 { Next::End } else { Next::Unfinished });
+            }
+        };
+        if length > LINE_BYTES_MAX {
+            return Ok(Next::TooLong);
         }
+        let line = self.start..self.start + length;
+        self.start = line.end + 1;
+        self.offset += length as u64 + 1;
+        Ok(Next::Line(self.bytes.get(line).unwrap_or_default()))
+    }
+
+    /// Reads on behind what is there, which is moved to the front. The longest line
+    /// is far shorter than all that fits.
+    fn fill(&mut self) -> io::Result<usize> {
+        self.bytes.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        let read = self.file.read(self.bytes.get_mut(self.end..).unwrap_or_default())?;
+        self.end += read;
+        Ok(read)
     }
 }
 

@@ -2,7 +2,12 @@
 //! follows from the lines, so a missing one can be made again; one that differs
 //! is never overwritten, since somebody changed it.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Read as _},
+    path::Path,
+};
 
 use super::folder::{Folder, optional};
 use crate::{
@@ -12,6 +17,9 @@ use crate::{
         tile::{Level, Tile, TileId},
     },
 };
+
+/// Bytes that are compared at once: they stay near the processor.
+const COMPARED_BYTES: usize = 1 << 14;
 
 /// What is in the place of a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +31,20 @@ pub(super) enum Found {
 
 /// Compares a full tile with its file.
 pub(super) fn compare(folder: &Folder, tile: &Tile) -> io::Result<Found> {
-    Ok(match optional(fs::read(folder.tile(&tile.id)))? {
-        None => Found::Missing,
-        Some(bytes) if bytes == tile.bytes => Found::Same,
-        Some(_) => Found::Differs,
-    })
+    let Some(mut file) = optional(File::open(folder.tile(&tile.id)))? else { return Ok(Found::Missing) };
+    let mut expected = tile.bytes.as_slice();
+    let mut bytes = [0; COMPARED_BYTES];
+    loop {
+        let some = match file.read(&mut bytes)? {
+            0 if expected.is_empty() => return Ok(Found::Same),
+            0 => return Ok(Found::Differs),
+            read => bytes.get(..read).unwrap_or_default(),
+        };
+        match expected.strip_prefix(some) {
+            Some(rest) => expected = rest,
+            None => return Ok(Found::Differs),
+        }
+    }
 }
 
 /// Makes the folder that a tile goes into.

@@ -152,20 +152,7 @@ impl History {
                 self.opened = Some(Opened { origin, simulation: *simulation, version, at: entry.time });
                 Ok(())
             }
-            Event::PolicyAdopted { title, version, effective, document, .. } => {
-                if document.as_ref().is_some_and(|document| canonical::digest(document).ok() != Some(entry.policy)) {
-                    return Err(HistoryError::OtherPolicy);
-                }
-                let (title, version, effective) = (title.clone(), version.clone(), *effective);
-                let (digest, adopted_at) = (entry.policy, entry.time);
-                let document = document.clone();
-                let adopted = PolicyInForce { digest, title, version, effective, adopted_at, document };
-                self.earlier_policies.extend(self.policy.replace(adopted));
-                self.reviewed = None;
-                self.reviewing = None;
-                self.refusals.clear();
-                Ok(())
-            }
+            Event::PolicyAdopted { .. } => self.policy_adopted(entry),
             Event::RunStarted { .. } => self.run_started(entry),
             Event::RunFinished { .. } => self.run_finished(entry),
             Event::SeparateIntent(intent) => {
@@ -206,12 +193,28 @@ impl History {
             | Event::HoldSealed { .. }
             | Event::PlanApproved { .. }
             | Event::LedgerRekeyed { .. }
+            | Event::LedgerPruned(_)
             | Event::RunConfirmed { .. }
             | Event::ReadIntent(_)
             | Event::ReadOutcome { .. } => self.person(entry),
-            Event::LedgerPruned(pruned) => self.pruned(entry, pruned),
             Event::VaultAcknowledged(_) | Event::VaultCleared { .. } => self.old_copy(entry),
         }
+    }
+
+    fn policy_adopted(&mut self, entry: &Entry) -> Result<(), HistoryError> {
+        let Event::PolicyAdopted { title, version, effective, document, .. } = &entry.event else { return Ok(()) };
+        if document.as_ref().is_some_and(|document| canonical::digest(document).ok() != Some(entry.policy)) {
+            return Err(HistoryError::OtherPolicy);
+        }
+        let (title, version, effective) = (title.clone(), version.clone(), *effective);
+        let (digest, adopted_at) = (entry.policy, entry.time);
+        let document = document.clone();
+        let adopted = PolicyInForce { digest, title, version, effective, adopted_at, document };
+        self.earlier_policies.extend(self.policy.replace(adopted));
+        self.reviewed = None;
+        self.reviewing = None;
+        self.refusals.clear();
+        Ok(())
     }
 
     fn run_started(&mut self, entry: &Entry) -> Result<(), HistoryError> {

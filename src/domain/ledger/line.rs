@@ -43,7 +43,7 @@ pub fn read(line: &[u8]) -> Result<Entry, LineError> {
     if line.len() > LINE_BYTES_MAX {
         return Err(LineError::TooLong { bytes: line.len() });
     }
-    decode::entry(&scan::fields(line)?)
+    decode::entry(scan::fields(line)?)
 }
 
 #[cfg(test)]

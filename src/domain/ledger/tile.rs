@@ -122,7 +122,9 @@ impl TiledTree {
         self.bundle.extend_from_slice(line);
         if width_at(index + 1, 0) == 0 {
             let id = TileId { level: Level::Entries, index: index / WIDTH as u64, width: WIDTH };
-            full(Tile { id, bytes: std::mem::take(&mut self.bundle) });
+            // The next one will be about as long.
+            let next = Vec::with_capacity(self.bundle.len() + LINE_BYTES_MAX / 8);
+            full(Tile { id, bytes: std::mem::replace(&mut self.bundle, next) });
         }
         let levels = &mut self.levels;
         self.tree.append_hash(leaf_hash(line), |height, root| push(levels, index, height, root, &mut full));

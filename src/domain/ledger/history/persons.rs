@@ -37,6 +37,7 @@ impl History {
                 let origin = self.opened.as_ref().map_or("", |opened| &opened.origin);
                 Ok(self.handovers.add(origin, handover)?)
             }
+            Event::LedgerPruned(pruned) => self.pruned(entry, pruned),
             Event::RunConfirmed { confirmed, .. } => {
                 let without = || HistoryError::WithoutIntent { kind: "run.confirmed", id: confirmed.to_string() };
                 self.unconfirmed.remove(confirmed).map(drop).ok_or_else(without)

@@ -19,23 +19,24 @@ use crate::domain::{
 };
 
 /// Reads an entry from its fields, sorted by key.
-pub(super) fn entry(sorted: &[(&str, &str)]) -> Result<Entry, LineError> {
+pub(super) fn entry(mut own: Vec<(&str, &str)>) -> Result<Entry, LineError> {
     let (mut actor, mut host, mut policy, mut run) = (None, None, None, None);
     let (mut seq, mut time, mut kind, mut v) = (None, None, None, None);
-    let mut own = Vec::with_capacity(sorted.len());
-    for &(key, value) in sorted {
-        match key {
-            "actor" => actor = Some(value),
-            "host" => host = Some(value),
-            "policy" => policy = Some(value),
-            "run" => run = Some(value),
-            "seq" => seq = Some(value),
-            "time" => time = Some(value),
-            "type" => kind = Some(value),
-            "v" => v = Some(value),
-            _ => own.push((key, value)),
-        }
-    }
+    own.retain(|&(key, value)| {
+        let of_every_entry = match key {
+            "actor" => &mut actor,
+            "host" => &mut host,
+            "policy" => &mut policy,
+            "run" => &mut run,
+            "seq" => &mut seq,
+            "time" => &mut time,
+            "type" => &mut kind,
+            "v" => &mut v,
+            _ => return true,
+        };
+        *of_every_entry = Some(value);
+        false
+    });
     let kind = unquoted(present("type", kind)?).ok_or(LineError::Field { name: "type" })?;
     let time = present("time", time)?;
     Ok(Entry {
@@ -236,8 +237,8 @@ fn separate_intent(f: &mut Fields<'_>) -> Result<SeparateIntent, LineError> {
         children: f.json("children")?,
         dataset: f.text("dataset")?,
         digest: f.word("digest")?,
-        first: f.word("first")?,
-        last: f.word("last")?,
+        first: f.date("first")?,
+        last: f.date("last")?,
         records: f.number("records")?,
         rule: f.text("rule")?,
         source: f.text("source")?,
@@ -260,7 +261,7 @@ fn restore_intent(f: &mut Fields<'_>) -> Result<RestoreIntent, LineError> {
 fn destroy_intent(f: &mut Fields<'_>) -> Result<DestroyIntent, LineError> {
     Ok(DestroyIntent {
         children: f.json("children")?,
-        dates: f.json("dates")?,
+        dates: f.dates("dates")?,
         epoch: f.number("epoch")?,
         fields: f.optional("fields")?.unwrap_or_default(),
         hold: f.optional("hold")?,
@@ -295,12 +296,12 @@ fn destroy_outcome(f: &mut Fields<'_>) -> Result<DestroyOutcome, LineError> {
     Ok(DestroyOutcome {
         buckets: f.number("buckets")?,
         children: f.json("children")?,
-        due: f.json("due")?,
+        due: f.instant("due")?,
         finding: f.json("finding")?,
-        first: f.word("first")?,
-        last: f.word("last")?,
+        first: f.date("first")?,
+        last: f.date("last")?,
         late_seconds: f.number("late_seconds")?,
-        latest: f.json("latest")?,
+        latest: f.instant("latest")?,
         operation: f.text("operation")?,
         records: f.number("records")?,
         result: f.json("result")?,
