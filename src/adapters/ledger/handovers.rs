@@ -12,7 +12,7 @@ use memchr::memmem::Finder;
 
 use super::{
     before::Before,
-    folder::{Folder, claimed_size, optional},
+    folder::{Folder, claimed_size, identity, optional},
     lines::{Lines, Next},
 };
 use crate::{
@@ -88,13 +88,19 @@ pub fn founding_key(dir: &Path) -> Result<String, LedgerError> {
     let folder = Folder::new(dir);
     let published = folder.read_verifier_key().map_err(unknown)?;
     let unreadable = |error: io::Error| unknown(format!("ledger.jsonl: {error}"));
-    let file = File::open(folder.lines()).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
-    let before = Before::of(&folder, &file).map_err(unreadable)?.map_err(unknown)?;
-    let checkpoint = optional(fs::read(folder.checkpoint())).map_err(unreadable)?;
-    let entries = checkpoint.as_deref().map_or(0, claimed_size);
-    let handovers = handovers(&folder, published.name(), before.as_ref(), (length, entries))
-        .map_err(|error| unknown(error.to_string()))?;
+    let found = loop {
+        let file = File::open(folder.lines()).map_err(unreadable)?;
+        let opened = file.metadata().map_err(unreadable)?;
+        let before = Before::of(&folder, &file).map_err(unreadable)?;
+        let checkpoint = optional(fs::read(folder.checkpoint())).map_err(unreadable)?;
+        let signed = (opened.len(), checkpoint.as_deref().map_or(0, claimed_size));
+        let found = before.map(|before| handovers(&folder, published.name(), before.as_ref(), signed));
+        // Old lines may have been dropped meanwhile: then this is of two ledgers.
+        if identity(&opened) == identity(&fs::metadata(folder.lines()).map_err(unreadable)?) {
+            break found.map_err(unknown)?;
+        }
+    };
+    let handovers = found.map_err(|error| unknown(error.to_string()))?;
     let keys = Keychain::new(published, handovers).map_err(|error| unknown(format!("ledger.vkey: {error}")))?;
     Ok(keys.first().to_string())
 }
