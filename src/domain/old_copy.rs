@@ -78,6 +78,19 @@ pub fn suspected(history: &History, knows: u64, buckets: &[BucketFacts]) -> bool
     history.stored_last.is_some_and(|seq| seq >= knows) || (settled && first_difference(history, buckets).is_some())
 }
 
+/// Why nobody can say any more what a copy lacks: it knows of fewer entries than
+/// were dropped on record.
+#[must_use]
+pub fn beyond_telling(history: &History, knows: u64) -> Option<String> {
+    let cut = history.pruned.last().map_or(0, |last| last.pruned.cut);
+    (knows < cut).then(|| {
+        format!(
+            "an old copy of the vault was put back: it knows {knows} entries of the ledger, and most of the first {cut} \
+             were dropped on record, so that nobody can say what it lacks; hint: put a newer copy back"
+        )
+    })
+}
+
 /// The first rule whose records differ: how many there are, and must be.
 #[must_use]
 pub fn first_difference(history: &History, buckets: &[BucketFacts]) -> Option<(RuleId, u64, u64)> {

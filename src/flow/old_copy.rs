@@ -11,7 +11,7 @@ use crate::{
     domain::{
         id::{BucketId, Digest},
         ledger::event::{Event, VaultAcknowledged},
-        old_copy::{Comparison, OldCopy, first_difference, records_by_rule, suspected},
+        old_copy::{Comparison, OldCopy, beyond_telling, first_difference, records_by_rule, suspected},
     },
     ports::{Failure, Keyring, Ledger, Vault},
 };
@@ -32,12 +32,8 @@ pub async fn survey<V: Vault, K, L: Ledger>(custody: &mut Custody<V, K, L>) -> R
 
 async fn compared<V: Vault, K, L: Ledger>(custody: &mut Custody<V, K, L>) -> Result<OldCopy, Failure> {
     let knows = custody.vault.remembered_head().await?.map_or(0, |head| head.size);
-    if let Some(last) = custody.ledger.history().pruned.last().filter(|last| last.pruned.cut > knows) {
-        return Err(Failure::StateUnknown(format!(
-            "an old copy of the vault was put back: it knows {knows} entries of the ledger, and of the {} before the cut \
-             most were dropped on record, so that nobody can say any more what it lacks; hint: put a newer copy back",
-            last.pruned.cut
-        )));
+    if let Some(reason) = beyond_telling(custody.ledger.history(), knows) {
+        return Err(Failure::StateUnknown(reason));
     }
     let buckets = custody.vault.buckets().await?;
     let mut comparison = Comparison::from(knows);

@@ -1,9 +1,10 @@
 //! An older copy of the vault beside the newest ledger and keys.
 
+use chrono::NaiveDate;
 use retentiond::{
     domain::{
         id::{BucketId, Digest},
-        ledger::event::{Event, Missing, SeparateResult},
+        ledger::event::{Event, LedgerPruned, Missing, SeparateResult},
         old_copy::OldCopy,
     },
     flow::old_copy::{acknowledge, clear, survey},
@@ -82,6 +83,28 @@ fn an_older_copy_stops_every_cycle_and_restoration_and_is_told_what_it_lacks() {
     let [since] = &found.separated[..] else { panic!("{found:?}") };
     assert_eq!((since.records, since.dataset.as_str()), (2, "visits"));
     assert_eq!((since.first.to_string(), since.last.to_string()), ("2026-01-01".into(), "2026-02-02".into()));
+}
+
+/// What the copy lacks cannot be told once the entries that say so are gone.
+#[test]
+fn a_copy_that_is_older_than_what_was_dropped_on_record_is_refused_and_not_acknowledged() {
+    let world = two_visits_lost();
+    let shown = found(&world).unwrap().digest().unwrap();
+    let pruned = LedgerPruned {
+        by: "officer".to_owned(),
+        before: NaiveDate::default(),
+        cut: 256,
+        dropped: 200,
+        kept: 56,
+        file: shown,
+        root: shown,
+    };
+    let days = (0..300).map(|_| Event::Heartbeat {}).chain([Event::LedgerPruned(pruned)]);
+    world.process().ledger.append(days.collect()).unwrap();
+    let entries = world.events().len();
+    stops(world.cycle(), "dropped on record");
+    stops(acknowledged(&world, shown), "put a newer copy back");
+    assert_eq!(world.events().len(), entries, "nothing is on record");
 }
 
 #[test]

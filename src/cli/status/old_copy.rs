@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use crate::{
     adapters::ledger,
-    cli::{error::CommandError, open::Reading},
+    cli::{error::CommandError, exit::Exit, open::Reading},
     domain::{
         id::Digest,
-        old_copy::{Comparison, OldCopy, suspected},
+        old_copy::{Comparison, OldCopy, beyond_telling, suspected},
     },
     ports::Vault,
     settings::Settings,
@@ -30,6 +30,9 @@ pub(super) async fn find(settings: &Settings, reading: &mut Reading) -> Result<O
     let acknowledged = ledger.history.acknowledged.is_some_and(|copy| copy.knows == knows);
     if acknowledged || !suspected(&ledger.history, knows, &buckets) {
         return Ok(None);
+    }
+    if let Some(reason) = beyond_telling(&ledger.history, knows) {
+        return Err(CommandError::new(Exit::StateUnknown, reason));
     }
     let mut comparison = Comparison::from(knows);
     let now = ledger::open_read_only(&settings.ledger_dir(), |entry| comparison.entry(entry))?;
