@@ -183,3 +183,21 @@ fn what_was_destroyed_by_hand_stands_in_the_ledger_with_place_witness_and_digest
     let list = world.run(&["ledger", "list", "--type", "manual.recorded", "--format", "json"]).ends_with(0).json();
     assert_eq!(list.as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn nothing_is_pruned_while_an_intent_is_open_nor_within_five_years() {
+    let world = World::separated();
+    world.sql("INSERT INTO visits VALUES (900001, 1, 'agent', '2020-03-03 08:00:00')");
+    let mut killed = world.command(&["run", "--now", LATER]);
+    let status = killed.env("RETENTIOND_FAILPOINT", "kill:source.commit after#1").status().unwrap();
+    assert!(!status.success());
+    let prune = |before: &str| {
+        let (ledger, words) = (world.files("state/ledger"), ["--by", "officer", "--yes"]);
+        let outcome = world.at(LATER, &[&["ledger", "prune", "--before", before][..], &words].concat()).ends_with(77);
+        assert!(world.files("state/ledger") == ledger, "something was dropped or written");
+        outcome
+    };
+    prune("2021-01-01").says(&["something is under way"]);
+    world.at(LATER, &["run"]).ends_with(0);
+    prune("2021-12-01").says(&["less than that ago", "--before 2021-11-2"]);
+}
