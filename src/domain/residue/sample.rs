@@ -18,6 +18,9 @@ pub const VALUE_BYTES_MIN: usize = 8;
 /// Rows that a sample is chosen from, per dataset.
 pub const POOL_ROWS_MAX: usize = 4_000;
 
+/// A longer value does not make its row longer: it is stored apart from it.
+const APART_BYTES: usize = 2_000;
+
 /// A value to search for, with the column that held it.
 #[derive(Clone)]
 pub struct Value {
@@ -27,8 +30,8 @@ pub struct Value {
     pub declared: String,
     /// Text; `false` for bytes.
     pub is_text: bool,
-    /// Bytes of its row, as far as they are known: an engine may compress the
-    /// values of a long one.
+    /// Bytes of its row, as far as they are known, without values that are too long
+    /// for one (`APART_BYTES`): an engine may compress the values of a long row.
     pub row_bytes: usize,
     bytes: Zeroizing<Vec<u8>>,
 }
@@ -106,7 +109,7 @@ impl Pool {
                     continue;
                 }
             };
-            row_bytes += bytes.len();
+            row_bytes += if bytes.len() > APART_BYTES { 0 } else { bytes.len() };
             if says_something(bytes) {
                 values.push(Value::new(&table.name, &column.name, &column.declared, is_text, bytes));
             } else {

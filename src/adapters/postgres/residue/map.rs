@@ -123,8 +123,16 @@ impl Map {
                    attstorage IN ('x', 'm')";
         let rows = sqlx::query(ask).bind(tables).fetch_all(session).await?;
         let columns = rows.iter().map(|row| row.try_get(0)).collect::<Result<BTreeSet<String>, _>>()?;
-        let (hidden, plain): (Vec<&Value>, Vec<&Value>) =
-            job.values.iter().partition(|value| columns.contains(&value.column) && may_be_compressed(value));
+        let shortened = |value: &&Value| columns.contains(&value.column) && value.expose().len() > ROW_BYTES_KEPT;
+        let shortened: BTreeSet<&str> = job.values.iter().filter(shortened).map(|value| value.table.as_str()).collect();
+        // The engine begins with the largest value of a row that is too long. One that
+        // may not be compressed leaves it, and what is left may be short enough.
+        let is_hidden = |value: &&Value| {
+            columns.contains(&value.column)
+                && value.expose().len() > VALUE_BYTES_KEPT
+                && (value.row_bytes > ROW_BYTES_KEPT || shortened.contains(value.table.as_str()))
+        };
+        let (hidden, plain): (Vec<&Value>, Vec<&Value>) = job.values.iter().partition(is_hidden);
         let Some(one) = hidden.first() else { return Ok(()) };
         let reason = format!(
             "values of column {} may be stored compressed, which no search sees; hint: ALTER TABLE … ALTER COLUMN … SET \
@@ -146,10 +154,4 @@ impl Map {
             tally.unread(reason.to_owned());
         }
     }
-}
-
-/// The engine shortens rows that are too long for a page of four, by compressing
-/// or moving out their largest values.
-fn may_be_compressed(value: &Value) -> bool {
-    value.row_bytes > ROW_BYTES_KEPT && value.expose().len() > VALUE_BYTES_KEPT
 }
