@@ -4,6 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     sync::OnceLock,
 };
 
@@ -64,6 +65,14 @@ fn pruned() -> &'static Path {
 fn report(arguments: &[&str]) -> String {
     let config = config(pruned());
     run(&[&["--config", &config, "--now", UNTIL, "report"], arguments].concat())
+}
+
+#[test]
+fn beside_a_register_for_a_spreadsheet_stands_that_entries_were_dropped() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_retentiond"));
+    command.args(["--config", &config(pruned()), "--now", UNTIL, "report", "--format", "csv"]);
+    let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    assert!(said.contains("entries before 2027-01-01 were dropped on record"), "{said}");
 }
 
 #[test]

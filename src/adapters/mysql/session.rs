@@ -84,6 +84,7 @@ async fn denied(link: &mut Link, dataset: &Dataset) -> Result<Vec<Misfit>, Sourc
         } else if failure::is_connection(&error) {
             return Err(failure::engine(error));
         }
+        // Anything else, such as a table that is not there, is told with the schema.
     }
     Ok(denied)
 }

@@ -91,6 +91,7 @@ async fn inspect_in(link: &mut Link, dataset: &Dataset, all: &[&Dataset]) -> Res
     // Before the operator's conditions: one that does not compile ends the transaction.
     let (denied, is_closed) = match Fitted::new(dataset, &catalogue.schema) {
         Ok(fitted) => denied(link, &fitted).await?,
+        // What does not fit is told below, with all of its reasons.
         Err(_) => (Vec::new(), false),
     };
     if is_closed {

@@ -22,6 +22,7 @@ use crate::{
         canonical,
         ledger::{
             Head,
+            carried::Carried,
             merkle::{Hash, leaf_hash},
         },
         report::{
@@ -134,13 +135,20 @@ async fn write(settings: &Settings, args: &ReportArgs, now: DateTime<Utc>) -> Re
             fold.entry(entry);
         }
         Read::Dropped(leaf) => gathered.dropped(leaf),
-        Read::Carried(carried) => gathered.carried = canonical::bytes(carried).ok(),
+        Read::Carried(carried) => gathered.carried = text_of(carried).map(Some),
     })?;
+    if let Some(last) = view.history.pruned.last() {
+        // The page says so itself; a table for a spreadsheet has no place for it.
+        let before = last.pruned.before;
+        output::note(&format!(
+            "note: entries before {before} were dropped on record; what they said is not in the report"
+        ))?;
+    }
     let handovers = handover_checkpoints(&settings.ledger_dir(), &view.keys)?;
     let evidence = fold.finish();
     let register = register::rows(&evidence, args.lang.register(), settings.policy.timezone);
     let overdue = overdue::overdue(&open::rulebook(settings, simulation), &buckets, now);
-    let carried = gathered.carried.take().and_then(|carried| String::from_utf8(carried).ok());
+    let carried = std::mem::replace(&mut gathered.carried, Ok(None))?;
     let dropped = std::mem::take(&mut gathered.dropped);
     let material =
         Material { evidence, register, overdue, head: view.head, checkpoint, handovers, dropped, carried, now };
@@ -185,13 +193,14 @@ struct Gathered {
     packing: io::Result<()>,
     leaves: Vec<Hash>,
     dropped: Vec<u8>,
-    carried: Option<Vec<u8>>,
+    /// What dropped lines add up to, where there are any.
+    carried: io::Result<Option<String>>,
 }
 
 impl Gathered {
     fn new(format: ReportFormat) -> Self {
         let packed = GzEncoder::new(Vec::new(), Compression::default());
-        Self { format, packed, packing: Ok(()), leaves: Vec::new(), dropped: Vec::new(), carried: None }
+        Self { format, packed, packing: Ok(()), leaves: Vec::new(), dropped: Vec::new(), carried: Ok(None) }
     }
 
     fn dropped(&mut self, leaf: &Hash) {
@@ -215,6 +224,11 @@ impl Gathered {
             ReportFormat::Html => {}
         }
     }
+}
+
+fn text_of(carried: &Carried) -> io::Result<String> {
+    let bytes = canonical::bytes(carried).map_err(io::Error::other)?;
+    String::from_utf8(bytes).map_err(io::Error::other)
 }
 
 fn pack(packed: &mut GzEncoder<Vec<u8>>, line: &[u8]) -> io::Result<()> {
