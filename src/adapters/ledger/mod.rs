@@ -24,6 +24,6 @@ mod verify;
 pub use append::{Context, FileLedger};
 pub use handovers::founding_key;
 pub use kept::{handover_checkpoints, root_at, verifier_key};
-pub use open::{LedgerView, Read, open_read_only, read_whole};
+pub use open::{LedgerView, Read, open_outline, open_read_only, read_whole};
 pub use prune::{Outlook, outlook};
 pub use verify::{VerifyError, verify, verify_watched};

@@ -108,7 +108,7 @@ fn once(
     let signed = claims.iter().find(|claim| claim.place == Place::Current).map(|claim| claim.head.size);
 
     let origin = keys.as_ref().map(|keys| keys.current().name().to_owned());
-    let mut audit = Audit::new(claims, origin, silence_max);
+    let mut audit = Audit::new(claims, origin, silence_max).pairing_only();
     problems.into_texts().into_iter().for_each(|text| audit.problem(text));
     let listed = Listed::new(&snapshot.tiles);
     let mut tiles = TileCheck { folder: &folder, listed, cuts: Vec::new(), problems: Vec::new() };

@@ -41,7 +41,8 @@ pub struct VerifyArgs {
 }
 
 pub fn verify(cli: &Cli, args: &VerifyArgs) -> Result<Exit, CommandError> {
-    let settings = open::settings(cli)?;
+    // Whoever distrusts a ledger does not ask it for its policy.
+    let settings = open::load(cli)?;
     let silence = args.max_silence.as_deref().map(|text| {
         text.parse::<TimeSpan>()
             .map_err(|error| CommandError::new(Exit::Usage, format!("--max-silence: {error}; hint: \"36 hours\"")))

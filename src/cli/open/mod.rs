@@ -63,7 +63,8 @@ pub fn settings(cli: &Cli) -> Result<Settings, CommandError> {
     Ok(settings)
 }
 
-fn load(cli: &Cli) -> Result<Settings, CommandError> {
+/// Loads both files, and asks no ledger which policy is in force.
+pub fn load(cli: &Cli) -> Result<Settings, CommandError> {
     match settings::load(&cli.config) {
         Ok(settings) => Ok(settings),
         Err(settings::SettingsError::Wrong { reports }) => {

@@ -24,7 +24,7 @@ pub fn in_force(settings: Settings) -> Result<Settings, CommandError> {
     }
     // A ledger that cannot be read stops whoever goes on to act, with its own words;
     // here it only means that the file is all there is to go by.
-    let Ok(view) = ledger::open_read_only(&folder, |_| {}) else { return Ok(settings) };
+    let Ok(view) = ledger::open_outline(&folder) else { return Ok(settings) };
     let Some(adopted) = &view.history.policy else { return Ok(settings) };
     let mut settings = if adopted.digest == settings.digest { settings } else { kept(settings, adopted)? };
     settings.earlier = earlier(&view.history, &settings.policy)?;
@@ -60,7 +60,7 @@ pub fn adopted(settings: &Settings) -> Result<Option<Policy>, CommandError> {
     if folder.symlink_metadata().is_err() {
         return Ok(None);
     }
-    let history = ledger::open_read_only(&folder, |_| {})?.history;
+    let history = ledger::open_outline(&folder)?.history;
     let Some(adopted) = history.policy else { return Ok(None) };
     if adopted.digest == settings.digest {
         return Ok(Some(settings.policy.clone()));

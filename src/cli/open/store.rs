@@ -126,7 +126,7 @@ async fn open_for_writing(
     parts.complete(settings)?;
     let lock = lock(&settings.lock_file())?;
     let folder = settings.ledger_dir();
-    let simulated = simulation(&ledger::open_read_only(&folder, |_| {})?.history);
+    let simulated = simulation(&ledger::open_outline(&folder)?.history);
     let clock = clock(simulated)?;
     let run = fresh_run();
     let held = signing_key::load_held(&settings.signing_key())?;

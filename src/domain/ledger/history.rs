@@ -10,6 +10,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 mod facts;
 pub mod needed;
+mod pairs;
 mod persons;
 mod pruned;
 mod residues;
@@ -20,9 +21,12 @@ pub use facts::{
     Acknowledged, Approved, CiphertextDeleted, HoldOnRecord, KeyDestroyed, Open, OpenDestruction, Opened,
     PolicyInForce, RunFinished, RunStarted,
 };
+pub use pairs::{Step, StepKind};
 pub use pruned::PrunedOnRecord;
 pub use residues::{Case, DestroyedInCase, Residues, TakenBatch};
 pub use sequence::HistoryError;
+
+use pairs::Pairs;
 
 use super::{
     event::{DestroyOutcome, DestroyResult, Entry, Event, RestoreIntent, SeparateIntent, VERSION},
@@ -53,6 +57,8 @@ pub struct History {
     /// The policy in force, once a run with a reviewed plan that started and
     /// finished under it stands in the ledger. Adopting any policy clears it.
     pub reviewed: Option<Digest>,
+    /// Batches and destructions without an outcome, by their identity.
+    pairs: Pairs,
     /// Batches without an outcome, in ledger order.
     pub open_separations: Vec<Open<SeparateIntent>>,
     /// Restorations without an outcome, in ledger order.
@@ -112,20 +118,35 @@ impl History {
         if entry.v != VERSION {
             return Err(HistoryError::Version { found: entry.v });
         }
-        if entry.seq != self.entries {
-            return Err(HistoryError::Sequence { expected: self.entries, found: entry.seq });
-        }
-        if let Some(before) = self.last_time.filter(|before| entry.time < *before) {
-            return Err(HistoryError::TimeWentBack { before, found: entry.time });
-        }
-        match (&self.opened, &entry.event) {
-            (None, Event::LedgerOpened { .. }) | (Some(_), _) => {}
-            (None, _) => return Err(HistoryError::NotOpened),
-        }
+        self.follows(entry.seq, entry.time, matches!(entry.event, Event::LedgerOpened { .. }))?;
         self.apply(entry)?;
-        self.entries += 1;
-        self.last_time = Some(entry.time);
+        self.count(entry.time);
         Ok(())
+    }
+
+    /// Takes a step into account and nothing else that its entry says: enough to
+    /// tell whether entries may follow each other. A history goes on with either
+    /// this or `record` for all entries that are steps.
+    pub fn record_step(&mut self, seq: u64, time: DateTime<Utc>, step: Step<'_>) -> Result<(), HistoryError> {
+        self.follows(seq, time, false)?;
+        self.pairs.take(step)?;
+        self.count(time);
+        Ok(())
+    }
+
+    fn follows(&self, seq: u64, time: DateTime<Utc>, opens: bool) -> Result<(), HistoryError> {
+        if seq != self.entries {
+            return Err(HistoryError::Sequence { expected: self.entries, found: seq });
+        }
+        if let Some(before) = self.last_time.filter(|before| time < *before) {
+            return Err(HistoryError::TimeWentBack { before, found: time });
+        }
+        if self.opened.is_some() || opens { Ok(()) } else { Err(HistoryError::NotOpened) }
+    }
+
+    const fn count(&mut self, time: DateTime<Utc>) {
+        self.entries += 1;
+        self.last_time = Some(time);
     }
 
     /// Records of a rule that each of the last runs separated: finished runs
@@ -143,6 +164,9 @@ impl History {
     }
 
     fn apply(&mut self, entry: &Entry) -> Result<(), HistoryError> {
+        if let Some(step) = Step::of(&entry.event) {
+            self.pairs.take(step)?;
+        }
         match &entry.event {
             Event::LedgerOpened { origin, simulation, version } => {
                 if self.opened.is_some() {
@@ -156,13 +180,16 @@ impl History {
             Event::RunStarted { .. } => self.run_started(entry),
             Event::RunFinished { .. } => self.run_finished(entry),
             Event::SeparateIntent(intent) => {
-                let id = &intent.batch;
-                open(&mut self.open_separations, |open| &open.intent.batch == id, intent, entry, id.as_str())
+                self.open_separations.push(Open::of(intent, entry));
+                Ok(())
             }
             Event::SeparateOutcome { batch, result, .. } => self.separated(batch, *result),
             Event::RestoreIntent(intent) => {
-                let id = &intent.operation;
-                open(&mut self.open_restores, |open| &open.intent.operation == id, intent, entry, id.as_str())
+                if self.open_restores.iter().any(|open| open.intent.operation == intent.operation) {
+                    return Err(repeated("restore.intent", &intent.operation));
+                }
+                self.open_restores.push(Open::of(intent, entry));
+                Ok(())
             }
             Event::RestoreOutcome { operation, result, .. } => self.restored(operation, *result),
             Event::DestroyIntent(_)
@@ -271,29 +298,17 @@ impl History {
     fn destruction(&mut self, entry: &Entry) -> Result<(), HistoryError> {
         match &entry.event {
             Event::DestroyIntent(intent) => {
-                if self.position_of(&intent.operation).is_some() {
-                    return Err(repeated("destroy.intent", &intent.operation));
-                }
                 let open = Open::of(intent, entry);
                 self.open_destructions.push(OpenDestruction { open, key_destroyed: None, ciphertext_deleted: None });
             }
             Event::KeyDestroyed { operation, epoch, keys, method, finding } => {
-                let step = self.destruction_of("key.destroyed", operation)?;
-                if step.key_destroyed.is_some() {
-                    return Err(repeated("key.destroyed", operation));
-                }
                 let (method, finding) = (method.clone(), finding.clone());
+                let step = self.destruction_of("key.destroyed", operation)?;
                 step.key_destroyed = Some(KeyDestroyed { epoch: *epoch, keys: *keys, method, finding });
                 self.epoch_ended = self.epoch_ended.max(Some(*epoch));
             }
             Event::CiphertextDeleted { operation, segments, bytes } => {
                 let step = self.destruction_of("ciphertext.deleted", operation)?;
-                if step.ciphertext_deleted.is_some() {
-                    return Err(repeated("ciphertext.deleted", operation));
-                }
-                if step.key_destroyed.is_none() {
-                    return Err(out_of_order("ciphertext.deleted", operation));
-                }
                 step.ciphertext_deleted = Some(CiphertextDeleted { segments: *segments, bytes: *bytes });
             }
             Event::DestroyOutcome(outcome) => {
@@ -305,28 +320,15 @@ impl History {
         Ok(())
     }
 
-    /// `Destroyed` needs both steps, `Abandoned` says that the keys are there.
     fn destroyed(&mut self, outcome: &DestroyOutcome) -> Result<(), HistoryError> {
         let operation = &outcome.operation;
-        let step = self.destruction_of("destroy.outcome", operation)?;
-        let consistent = match outcome.result {
-            DestroyResult::Destroyed => step.key_destroyed.is_some() && step.ciphertext_deleted.is_some(),
-            DestroyResult::Abandoned => step.key_destroyed.is_none(),
-        };
-        if !consistent {
-            return Err(out_of_order("destroy.outcome", operation));
-        }
-        let position = self.position_of(operation);
+        let position = self.open_destructions.iter().position(|step| &step.open.intent.operation == operation);
         let closed = close(&mut self.open_destructions, position, "destroy.outcome", operation.as_str())?;
         if outcome.result == DestroyResult::Destroyed {
             self.left_vault(&outcome.rule, outcome.records);
             self.dates_destroyed.entry(outcome.rule.clone()).or_default().extend(closed.open.intent.dates);
         }
         Ok(())
-    }
-
-    fn position_of(&self, operation: &OperationId) -> Option<usize> {
-        self.open_destructions.iter().position(|step| &step.open.intent.operation == operation)
     }
 
     fn destruction_of(
@@ -363,30 +365,12 @@ impl History {
     }
 }
 
-fn open<T: Clone>(
-    opened: &mut Vec<Open<T>>,
-    same: impl Fn(&Open<T>) -> bool,
-    intent: &T,
-    entry: &Entry,
-    id: &str,
-) -> Result<(), HistoryError> {
-    if opened.iter().any(same) {
-        return Err(HistoryError::Repeated { kind: "intent", id: id.to_owned() });
-    }
-    opened.push(Open::of(intent, entry));
-    Ok(())
-}
-
 fn close<T>(opened: &mut Vec<T>, position: Option<usize>, kind: &'static str, id: &str) -> Result<T, HistoryError> {
     position.map(|at| opened.remove(at)).ok_or_else(|| HistoryError::WithoutIntent { kind, id: id.to_owned() })
 }
 
 fn repeated(kind: &'static str, operation: &OperationId) -> HistoryError {
     HistoryError::Repeated { kind, id: operation.to_string() }
-}
-
-fn out_of_order(kind: &'static str, operation: &OperationId) -> HistoryError {
-    HistoryError::OutOfOrder { kind, id: operation.to_string() }
 }
 
 #[cfg(test)]

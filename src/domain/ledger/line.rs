@@ -7,7 +7,10 @@
 
 mod decode;
 mod fields;
+mod mould;
 mod scan;
+
+pub use mould::{Moulds, Told};
 
 use super::{event::Entry, tile::LINE_BYTES_MAX};
 use crate::domain::canonical;
@@ -40,11 +43,13 @@ pub fn write(entry: &Entry) -> Result<Vec<u8>, LineError> {
 
 /// Reads a line and checks that it has the one form.
 pub fn read(line: &[u8]) -> Result<Entry, LineError> {
-    if line.len() > LINE_BYTES_MAX {
-        return Err(LineError::TooLong { bytes: line.len() });
-    }
+    check_length(line)?;
     decode::entry(scan::fields(line)?)
 }
 
+fn check_length(line: &[u8]) -> Result<(), LineError> {
+    if line.len() > LINE_BYTES_MAX { Err(LineError::TooLong { bytes: line.len() }) } else { Ok(()) }
+}
+
 #[cfg(test)]
-mod tests;
+pub(in crate::domain::ledger) mod tests;

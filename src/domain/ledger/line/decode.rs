@@ -42,7 +42,7 @@ pub(super) fn entry(mut own: Vec<(&str, &str)>) -> Result<Entry, LineError> {
     Ok(Entry {
         v: parsed("v", present("v", v)?)?,
         seq: parsed("seq", present("seq", seq)?)?,
-        time: unquoted(time).and_then(instant).ok_or(LineError::Field { name: "time" })?,
+        time: unquoted(time).and_then(|time| instant(time.as_bytes())).ok_or(LineError::Field { name: "time" })?,
         event: event(kind, &own)?,
         run: text("run", present("run", run)?)?,
         policy: word("policy", present("policy", policy)?)?,

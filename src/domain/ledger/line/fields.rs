@@ -53,7 +53,9 @@ impl<'a> Fields<'a> {
     /// An instant or `null`.
     pub(super) fn instant(&mut self, name: &'static str) -> Result<Option<DateTime<Utc>>, LineError> {
         let value = present(name, self.take(name))?;
-        unquoted(value).and_then(instant).map_or_else(|| json(name, value), |instant| Ok(Some(instant)))
+        unquoted(value)
+            .and_then(|text| instant(text.as_bytes()))
+            .map_or_else(|| json(name, value), |instant| Ok(Some(instant)))
     }
 
     pub(super) fn text<T: for<'x> From<&'x str>>(&mut self, name: &'static str) -> Result<T, LineError> {
@@ -96,8 +98,8 @@ pub(super) fn unquoted(value: &str) -> Option<&str> {
 }
 
 /// `2026-11-22T03:00:00Z` or `2026-11-22T03:00:00.123Z`, and no other form.
-pub(super) fn instant(text: &str) -> Option<DateTime<Utc>> {
-    let (whole, fraction) = text.as_bytes().split_at_checked(19)?;
+pub(super) fn instant(text: &[u8]) -> Option<DateTime<Utc>> {
+    let (whole, fraction) = text.split_at_checked(19)?;
     let &[y, e, a, r, b'-', m, n, b'-', d, f, b'T', h, i, b':', j, k, b':', s, t] = whole else { return None };
     let millis = match fraction {
         b"Z" => 0,
@@ -112,7 +114,7 @@ pub(super) fn instant(text: &str) -> Option<DateTime<Utc>> {
 }
 
 /// `"2026-11-22"`, and no other form.
-fn quoted_date(bytes: &[u8]) -> Option<NaiveDate> {
+pub(super) fn quoted_date(bytes: &[u8]) -> Option<NaiveDate> {
     let &[b'"', y, e, a, r, b'-', m, n, b'-', d, f, b'"'] = bytes else { return None };
     NaiveDate::from_ymd_opt(number(&[y, e, a, r])?.cast_signed(), number(&[m, n])?, number(&[d, f])?)
 }

@@ -35,7 +35,7 @@ impl<T> Extend<T> for Ignored {
 /// Bytes before the first quote, backslash or control character. Looks at eight
 /// at a time: most of a line is the inside of strings.
 #[inline]
-fn plain_bytes(bytes: &[u8]) -> usize {
+pub(super) fn plain_bytes(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::from_le_bytes([0x01; 8]);
     const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
     // The lowest bit set marks the first byte below `limit` (at most 0x80); bits

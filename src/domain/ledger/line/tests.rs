@@ -14,9 +14,9 @@ use crate::domain::{
     ledger::event::{Event, SeparateIntent, VERSION},
     selection::Cause,
 };
-use kinds::every_kind;
+pub(in crate::domain::ledger) use kinds::every_kind;
 
-fn entry_of(event: Event) -> Entry {
+pub(super) fn entry_of(event: Event) -> Entry {
     Entry {
         v: VERSION,
         seq: 12,

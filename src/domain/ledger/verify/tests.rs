@@ -1,9 +1,14 @@
 //! Followed ledgers: what fits, and each way not to.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::domain::{
     id::Digest,
-    ledger::event::{Event, VERSION},
+    ledger::{
+        event::{DestroyResult, Event, VERSION},
+        line::tests::every_kind,
+    },
 };
 
 /// Lines of a ledger that was opened and then refused things.
@@ -142,4 +147,53 @@ fn the_verdict_needs_a_comparison_from_outside() {
     assert_eq!(json["entries"], 1);
     assert_eq!(json["problems"][0], "x");
     assert_eq!(json["root"].as_str().unwrap().len(), 44);
+}
+
+/// Any event, of one of two batches or destructions where it is a step of one.
+fn event() -> impl Strategy<Value = Event> {
+    let kinds = every_kind();
+    (0..kinds.len(), any::<bool>(), any::<bool>()).prop_map(move |(kind, other, destroyed)| {
+        let id = if other { "a" } else { "b" };
+        let mut event = kinds[kind].clone();
+        match &mut event {
+            Event::SeparateIntent(intent) => intent.batch = id.into(),
+            Event::SeparateOutcome { batch, .. } => *batch = id.into(),
+            Event::DestroyIntent(intent) => intent.operation = id.into(),
+            Event::KeyDestroyed { operation, .. } | Event::CiphertextDeleted { operation, .. } => {
+                *operation = id.into();
+            }
+            Event::DestroyOutcome(outcome) => {
+                outcome.operation = id.into();
+                outcome.result = if destroyed { DestroyResult::Destroyed } else { DestroyResult::Abandoned };
+            }
+            _ => {}
+        }
+        event
+    })
+}
+
+proptest! {
+    #[test]
+    fn pairing_only_finds_the_same_problems(
+        events in prop::collection::vec(event().prop_filter("is a step", |event| Step::of(event).is_some()), 1..40),
+        stranger in event(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut events = events;
+        events.insert(at.index(events.len() + 1), stranger);
+        let mut lines = lines(1);
+        for (event, seq) in events.into_iter().zip(1..) {
+            let mut entry = line::read(&lines[0]).unwrap();
+            (entry.seq, entry.event) = (seq, event);
+            lines.push(line::write(&entry).unwrap());
+        }
+        let problems = |audit: Audit| {
+            let mut audit = audit;
+            lines.iter().for_each(|line| drop(audit.line(line, |_| {})));
+            let audited = audit.finish();
+            (audited.problems.into_texts(), audited.head)
+        };
+        let audit = || Audit::new(vec![], Some("example.org/shop".into()), None);
+        prop_assert_eq!(problems(audit()), problems(audit().pairing_only()));
+    }
 }

@@ -205,7 +205,7 @@ fn kind_before(event: &Event) -> Option<Event> {
     })
 }
 
-pub(super) fn every_kind() -> Vec<Event> {
+pub(in crate::domain::ledger) fn every_kind() -> Vec<Event> {
     let (found, in_vault) = (Digest::of(b"d"), BTreeMap::from([("member".into(), 1)]));
     let last = Event::VaultCleared { found, buckets: 1, segments: 2, records: 3, in_vault };
     std::iter::successors(Some(last), kind_before).collect()
