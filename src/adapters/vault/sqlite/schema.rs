@@ -93,8 +93,14 @@ pub const SAMPLE: &str = "SELECT id, bucket_rule, bucket_date, batch, records, h
 
 pub const DROP_BATCH: &str = "DELETE FROM segment WHERE batch = ?1";
 
-pub const BUCKETS: &str = "SELECT bucket_rule, bucket_date, count(*), sum(records), sum(bytes), max(sealed_at)
-    FROM segment GROUP BY bucket_rule, bucket_date ORDER BY bucket_rule, bucket_date";
+/// One row a rule, since each row that comes back costs as much as counting ten
+/// buckets: `[date, segments, records, bytes, sealed last]` of each as JSON.
+pub const BUCKETS: &str =
+    "SELECT bucket_rule, json_group_array(json_array(bucket_date, segments, records, bytes, sealed))
+    FROM (SELECT bucket_rule, bucket_date, count(*) AS segments, sum(records) AS records, sum(bytes) AS bytes,
+                 max(sealed_at) AS sealed
+          FROM segment GROUP BY bucket_rule, bucket_date)
+    GROUP BY bucket_rule";
 
 pub const HEADERS: &str = "SELECT header FROM segment WHERE bucket_rule = ?1 AND bucket_date = ?2 ORDER BY id";
 

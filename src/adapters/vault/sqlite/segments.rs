@@ -104,8 +104,36 @@ fn index_row(row: &SqliteRow) -> Result<IndexRow, VaultError> {
 }
 
 pub async fn buckets(connection: &mut SqliteConnection) -> Result<Vec<BucketFacts>, VaultError> {
-    let rows = sqlx::query(schema::BUCKETS).fetch_all(connection).await.map_err(from_sqlite)?;
-    rows.iter().map(read_facts).collect()
+    let rows: Vec<(String, String)> =
+        sqlx::query_as(schema::BUCKETS).fetch_all(connection).await.map_err(from_sqlite)?;
+    let mut buckets = Vec::new();
+    for (rule, listed) in &rows {
+        let listed: Vec<ListedBucket<'_>> =
+            serde_json::from_str(listed).map_err(|error| VaultError::Engine { reason: error.to_string() })?;
+        for bucket in listed {
+            buckets.push(bucket.facts(rule)?);
+        }
+    }
+    // The elements of a JSON list come in no certain order.
+    buckets.sort_unstable_by(|one, other| one.bucket.cmp(&other.bucket));
+    Ok(buckets)
+}
+
+/// A bucket as `schema::BUCKETS` lists it: date, segments, records, bytes and when
+/// its youngest segment was sealed.
+#[derive(serde::Deserialize)]
+struct ListedBucket<'a>(&'a str, i64, i64, i64, &'a str);
+
+impl ListedBucket<'_> {
+    fn facts(&self, rule: &str) -> Result<BucketFacts, VaultError> {
+        Ok(BucketFacts {
+            bucket: contents::bucket(rule.to_owned(), self.0)?,
+            segments: count(self.1)?,
+            records: count(self.2)?,
+            bytes: count(self.3)?,
+            sealed_last: contents::read_instant(self.4)?,
+        })
+    }
 }
 
 /// Deletes every segment of the order's buckets and nothing else.
@@ -141,17 +169,6 @@ fn read_segment(row: &SqliteRow) -> Result<(i64, Sealed), VaultError> {
         body: column(row, 7)?,
     };
     Ok((column(row, 0)?, sealed))
-}
-
-fn read_facts(row: &SqliteRow) -> Result<BucketFacts, VaultError> {
-    let sealed_last: String = column(row, 5)?;
-    Ok(BucketFacts {
-        bucket: read_bucket(row, 0)?,
-        segments: count(column(row, 2)?)?,
-        records: count(column(row, 3)?)?,
-        bytes: count(column(row, 4)?)?,
-        sealed_last: contents::read_instant(&sealed_last)?,
-    })
 }
 
 /// Rule and date, in the columns at `first` and behind it.
