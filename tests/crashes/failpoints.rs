@@ -77,7 +77,7 @@ fn declared() -> BTreeSet<String> {
 /// server's tables, those of `init`, of reading, of a rotation of the signing
 /// key and of dropping old lines, which have tests of their own, and those of undoing a batch, which have a
 /// place in the table of faults.
-const ELSEWHERE: [&str; 18] = [
+const ELSEWHERE: [&str; 19] = [
     "source.deleted-some",
     "source.inserted-some",
     "ledger.handed-over",
@@ -87,6 +87,7 @@ const ELSEWHERE: [&str; 18] = [
     "ledger.prune-on-record",
     "ledger.pruned",
     "ledger.bundles-removed",
+    "ledger.lines-gone",
     "reading.between",
     "init.keyring",
     "init.signing-key",

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use retentiond::{
     domain::{
         id::{BucketId, Digest},
-        ledger::event::{Event, LedgerPruned, Missing, SeparateResult},
+        ledger::event::{Event, LedgerDropped, LedgerPruned, Missing, SeparateResult},
         old_copy::OldCopy,
     },
     flow::old_copy::{acknowledge, clear, survey},
@@ -99,7 +99,8 @@ fn a_copy_that_is_older_than_what_was_dropped_on_record_is_refused_and_not_ackno
         file: shown,
         root: shown,
     };
-    let days = (0..300).map(|_| Event::Heartbeat {}).chain([Event::LedgerPruned(pruned)]);
+    let gone = Event::LedgerDropped(LedgerDropped { cut: 256, lines: 200 });
+    let days = (0..300).map(|_| Event::Heartbeat {}).chain([Event::LedgerPruned(pruned), gone]);
     world.process().ledger.append(days.collect()).unwrap();
     let entries = world.events().len();
     stops(world.cycle(), "dropped on record");

@@ -36,7 +36,7 @@ use crate::{
     persons, plan, policy_digest, story,
 };
 
-const TYPES: usize = 31;
+const TYPES: usize = 32;
 
 /// Set by whoever changes the format, to have the files of the example and the
 /// blocks of the document made anew (`cargo test --test format`).
@@ -66,6 +66,7 @@ const fn kind(event: &Event) -> &'static str {
         Event::ManualRecorded(_) => "manual.recorded",
         Event::LedgerRekeyed { .. } => "ledger.rekeyed",
         Event::LedgerPruned(_) => "ledger.pruned",
+        Event::LedgerDropped(_) => "ledger.dropped",
         Event::Heartbeat {} => "heartbeat",
         Event::HoldPlaced(_) => "hold.placed",
         Event::HoldLifted { .. } => "hold.lifted",

@@ -7,7 +7,9 @@ use chrono::NaiveDate;
 use retentiond::domain::{
     hold::Category,
     id::Digest,
-    ledger::event::{Entry, Event, HoldPlaced, LedgerPruned, Missing, ReadIntent, StepResult, VaultAcknowledged},
+    ledger::event::{
+        Entry, Event, HoldPlaced, LedgerDropped, LedgerPruned, Missing, ReadIntent, StepResult, VaultAcknowledged,
+    },
 };
 
 use crate::{
@@ -67,6 +69,7 @@ fn events() -> Vec<Event> {
         Event::ReadOutcome { operation: operation(2), records: 1, result: StepResult::Done },
         Event::LedgerRekeyed { by: "K. Officer".to_owned(), previous: "a key".to_owned(), next: "the next".to_owned() },
         Event::LedgerPruned(pruned),
+        Event::LedgerDropped(LedgerDropped { cut: 5120, lines: 4711 }),
         Event::VaultAcknowledged(acknowledged),
         Event::VaultCleared { found, buckets: 1, segments: 1, records: 2, in_vault: BTreeMap::from([(rule(), 3)]) },
     ]

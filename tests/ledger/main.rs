@@ -5,6 +5,7 @@
 
 mod crash;
 mod fixture;
+mod interrupted;
 mod pruning;
 mod rekeying;
 mod tampering;

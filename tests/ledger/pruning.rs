@@ -7,15 +7,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Days, Months, NaiveDate, Utc};
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 use retentiond::{
-    adapters::ledger::{FileLedger, Read, founding_key, open_read_only, outlook, read_whole, verify},
+    adapters::ledger::{FileLedger, Outlook, Read, founding_key, open_read_only, outlook, read_whole, verify},
     domain::{
         hold::Category,
+        id::Digest,
         ledger::{
-            event::{Event, HoldPlaced},
+            event::{Event, HoldPlaced, LedgerDropped, LedgerPruned},
+            prune::PrunePermit,
             verify::Verdict,
         },
     },
@@ -26,7 +28,7 @@ use crate::fixture::*;
 
 /// A day for each append.
 #[derive(Debug, Clone, Copy)]
-struct Daily(u64);
+pub struct Daily(pub u64);
 
 impl Clock for Daily {
     fn read(&self) -> DateTime<Utc> {
@@ -34,11 +36,11 @@ impl Clock for Daily {
     }
 }
 
-fn date(day: u64) -> NaiveDate {
+pub fn date(day: u64) -> NaiveDate {
     NaiveDate::default() + Days::new(day)
 }
 
-fn opened(dir: &Path, day: u64) -> Result<FileLedger<Daily>, LedgerError> {
+pub fn opened(dir: &Path, day: u64) -> Result<FileLedger<Daily>, LedgerError> {
     FileLedger::open(dir, ORIGIN, key(), context(), Daily(day))
 }
 
@@ -58,11 +60,11 @@ fn hold(name: &str) -> Event {
 
 /// Entries of each day.
 const DAILY: usize = 37;
-const DAYS: u64 = 40;
+pub const DAYS: u64 = 40;
 
 /// A ledger of 40 days and 1,484 entries, in it two holds, one of them lifted. The files of one are
 /// made once.
-fn months() -> (tempfile::TempDir, PathBuf) {
+pub fn months() -> (tempfile::TempDir, PathBuf) {
     static FILES: std::sync::OnceLock<BTreeMap<PathBuf, Vec<u8>>> = std::sync::OnceLock::new();
     let made = FILES.get_or_init(|| {
         let parent = tempfile::tempdir().unwrap();
@@ -86,14 +88,22 @@ fn months() -> (tempfile::TempDir, PathBuf) {
     (parent, dir)
 }
 
-fn prune(dir: &Path, day: u64) -> u64 {
+/// What may be dropped of lines before a day, five years after it.
+pub fn look(dir: &Path, day: u64) -> Option<Outlook> {
+    let history = open_read_only(dir, |_| {}).unwrap().history;
+    let now = Daily(day).read() + Months::new(60);
+    let permit = PrunePermit::issue(date(day), now, chrono_tz::UTC, &history).unwrap();
+    outlook(dir, &permit, BTreeSet::new()).unwrap()
+}
+
+pub fn prune(dir: &Path, day: u64) -> u64 {
     let mut ledger = opened(dir, DAYS + day).unwrap();
-    let found = outlook(dir, Daily(day).read(), BTreeSet::new()).unwrap().unwrap();
-    ledger.prune(&found, date(day), "K. Officer").unwrap();
+    let found = look(dir, day).unwrap();
+    ledger.prune(&found, "K. Officer").unwrap();
     found.cut
 }
 
-fn lines(path: &Path) -> Vec<String> {
+pub fn lines(path: &Path) -> Vec<String> {
     fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
 }
 
@@ -104,7 +114,9 @@ fn what_is_left_verifies_against_every_checkpoint_and_says_what_was_dropped() {
     let old = lines(&dir.join("ledger.jsonl"));
     assert_eq!(prune(&dir, 20), 512);
     let left = lines(&dir.join("ledger.jsonl"));
-    assert_eq!(left[..left.len() - 1], old[512..]);
+    assert_eq!(left[..left.len() - 2], old[512..]);
+    let last = left.last().unwrap();
+    assert!(last.contains("\"type\":\"ledger.dropped\"") && last.contains("\"cut\":512"), "{last}");
     let before = lines(&dir.join("before/512"));
     assert_eq!(before[1..4], old[..3], "opened, policy and the hold that stands");
     assert!(!before.iter().any(|line| line.contains("\"hold\":\"lifted\"")));
@@ -113,10 +125,12 @@ fn what_is_left_verifies_against_every_checkpoint_and_says_what_was_dropped() {
 
     let found = verify(&dir, &kept_elsewhere, None, None).unwrap();
     assert_eq!((found.verdict, &found.problems), (Verdict::Intact, &vec![]));
-    assert_eq!(found.entries, old.len() as u64 + 1);
+    assert_eq!(found.entries, old.len() as u64 + 2);
     let [told] = &found.pruned[..] else { panic!("{:?}", found.pruned) };
     assert_eq!((told.cut, told.dropped, told.kept), (512, 513 - before.len() as u64, before.len() as u64 - 1));
     assert_eq!((told.by.as_str(), told.before, told.seq), ("K. Officer", date(20), old.len() as u64));
+    assert_eq!(told.gone, Some(Daily(DAYS + 20).read()));
+    assert!(last.contains(&format!("\"lines\":{}", told.dropped)), "{last}");
 
     // It continues, and every reader finds what it needs.
     let mut ledger = opened(&dir, 70).unwrap();
@@ -131,7 +145,7 @@ fn what_is_left_verifies_against_every_checkpoint_and_says_what_was_dropped() {
         Read::Carried(carried) => assert_eq!((carried.cut, seen), (512, (told.kept, told.dropped))),
     })
     .unwrap();
-    assert_eq!(seen, (old.len() as u64 + 301 - told.dropped, told.dropped));
+    assert_eq!(seen, (old.len() as u64 + 302 - told.dropped, told.dropped));
 }
 
 #[test]
@@ -140,8 +154,7 @@ fn a_second_prune_goes_on_from_the_first_and_the_same_one_again_finds_nothing() 
     let kept = parent.path().join("kept");
     fs::copy(dir.join("checkpoints/4"), &kept).unwrap();
     prune(&dir, 10);
-    assert_eq!(outlook(&dir, Daily(10).read(), BTreeSet::new()).unwrap(), None);
-    assert_eq!(outlook(&dir, Daily(0).read(), BTreeSet::new()).unwrap(), None);
+    assert_eq!((look(&dir, 10), look(&dir, 0)), (None, None));
     assert_eq!(prune(&dir, 30), 1024);
     assert_eq!(fs::read_dir(dir.join("before")).unwrap().count(), 1);
     let found = verify(&dir, &[kept], None, None).unwrap();
@@ -151,8 +164,43 @@ fn a_second_prune_goes_on_from_the_first_and_the_same_one_again_finds_nothing() 
     assert_eq!(dropped + found.pruned[1].kept, 1024);
     assert_eq!(prune(&dir, DAYS + 20), 1280);
     assert_eq!(problems(&dir), Vec::<String>::new());
-    // The first entry of its kind is before the cut by now, and still there.
-    assert_eq!(verify(&dir, &[], None, None).unwrap().pruned.len(), 3);
+    // By now the first two are before the cut, both entries of each, and still there.
+    opened(&dir, 140).unwrap().append(notes(300)).unwrap();
+    assert_eq!(prune(&dir, 150), 1536);
+    let found = verify(&dir, &[], None, None).unwrap();
+    assert_eq!(found.pruned.len(), 4);
+    assert!(found.pruned.iter().all(|pruned| pruned.gone.is_some()), "{:?}", found.pruned);
+    let kept = fs::read_to_string(dir.join("before/1536")).unwrap();
+    assert_eq!(["ledger.pruned", "ledger.dropped"].map(|kind| kept.matches(kind).count()), [3, 3]);
+    assert_eq!(problems(&dir), Vec::<String>::new());
+}
+
+#[test]
+fn lines_are_dropped_with_a_permit_for_the_ledger_as_it_is_or_not_at_all() {
+    let (_parent, dir) = months();
+    let found = look(&dir, 20).unwrap();
+    let mut ledger = opened(&dir, DAYS).unwrap();
+    ledger.append(notes(1)).unwrap();
+    let before = files(&dir);
+    let refused = ledger.prune(&found, "K. Officer").unwrap_err();
+    assert!(matches!(&refused, LedgerError::Write { reason } if reason.contains("since")), "{refused}");
+    let pruned = LedgerPruned {
+        by: "K. Officer".into(),
+        before: date(20),
+        cut: 512,
+        dropped: 512,
+        kept: 0,
+        file: Digest::of(b""),
+        root: Digest::of(b""),
+    };
+    for event in [Event::LedgerPruned(pruned), Event::LedgerDropped(LedgerDropped { cut: 512, lines: 512 })] {
+        for refused in [ledger.append(vec![note("a"), event.clone()]), ledger.append_in_doubt(vec![event.clone()])] {
+            assert!(matches!(&refused, Err(LedgerError::Write { reason }) if reason.contains("permit")), "{refused:?}");
+        }
+    }
+    assert!(files(&dir) == before, "something was written");
+    ledger.prune(&look(&dir, 20).unwrap(), "K. Officer").unwrap();
+    assert_eq!(problems(&dir), Vec::<String>::new());
 }
 
 #[test]
@@ -164,9 +212,9 @@ fn handovers_before_the_cut_are_still_followed() {
     drop(ledger);
     let again = |day| FileLedger::open(&dir, ORIGIN, next.clone(), context(), Daily(day)).unwrap();
     again(DAYS).append(notes(400)).unwrap();
-    let found = outlook(&dir, Daily(DAYS + 1).read(), BTreeSet::new()).unwrap().unwrap();
+    let found = look(&dir, DAYS + 1).unwrap();
     assert_eq!(found.cut, 1792);
-    again(90).prune(&found, date(DAYS + 1), "K. Officer").unwrap();
+    again(90).prune(&found, "K. Officer").unwrap();
     let given = verifier().to_string();
     let found = verify(&dir, &[], None, Some(&given)).unwrap();
     assert_eq!((found.problems, found.handovers.len()), (vec![], 1));
@@ -198,7 +246,7 @@ fn lines_that_are_missing_without_a_record_are_tampering() {
     let (_other, dir) = months();
     let path = dir.join("ledger.jsonl");
     put(&dir.join("before/512"), &before);
-    put(&path, (pruned[..pruned.len() - 1].join("\n") + "\n").as_bytes());
+    put(&path, (pruned[..pruned.len() - 2].join("\n") + "\n").as_bytes());
     for bundle in ["tile/entries/000", "tile/entries/001"] {
         fs::remove_file(dir.join(bundle)).unwrap();
     }
@@ -239,57 +287,6 @@ fn more_or_less_than_the_record_says_is_tampering() {
     put(&tile, &hashes);
     assert_eq!(verdict(&dir), Verdict::Undecided);
     opened(&dir, 99).unwrap();
-}
-
-/// Each state that a crash may leave, up to names that a loss of power took back.
-#[test]
-fn a_crash_after_any_step_leaves_the_long_or_the_short_ledger() {
-    let (_parent, dir) = months();
-    let before = files(&dir);
-    prune(&dir, 20);
-    let after = files(&dir);
-    let (lines, kept) = (dir.join("ledger.jsonl"), dir.join("before/512"));
-    let long = [before[&lines].clone(), {
-        let text = String::from_utf8(after[&lines].clone()).unwrap();
-        (text.lines().last().unwrap().to_owned() + "\n").into_bytes()
-    }]
-    .concat();
-    let state = |on_record: bool, short: bool, bundles: bool| {
-        let mut state = if on_record { after.clone() } else { before.clone() };
-        state.insert(kept.clone(), after[&kept].clone());
-        if on_record && !short {
-            state.insert(lines.clone(), long.clone());
-        }
-        if bundles {
-            let bundles = before.iter().filter(|(path, _)| path.starts_with(dir.join("tile/entries")));
-            let old = bundles.filter(|(path, _)| !path.display().to_string().contains(".p/"));
-            state.extend(old.map(|(path, bytes)| (path.clone(), bytes.clone())));
-        }
-        state
-    };
-    for (on_record, short, bundles) in
-        [(false, false, true), (true, false, true), (true, true, true), (true, true, false)]
-    {
-        let situation = format!("on record {on_record}, short {short}, bundles {bundles}");
-        restore(&dir, &state(on_record, short, bundles));
-        put(&dir.join(".ledger.jsonl.tmp"), b"half");
-        if (on_record, short, bundles) != (true, true, false) {
-            assert!(
-                problems(&dir).iter().all(|text| text.contains("after a crash")),
-                "{situation}: {:?}",
-                problems(&dir)
-            );
-            assert!(!problems(&dir).is_empty(), "{situation}");
-        }
-        // Who only reads is not kept out, and changes nothing.
-        let size = open_read_only(&dir, |_| {}).unwrap().head.size;
-        let mut ledger = opened(&dir, 99).unwrap();
-        assert_eq!(ledger.head().size, size, "{situation}");
-        assert_eq!(problems(&dir), Vec::<String>::new(), "{situation}");
-        assert_eq!(files(&dir), if on_record { after.clone() } else { before.clone() }, "{situation}");
-        ledger.append(notes(1)).unwrap();
-        assert_eq!(problems(&dir), Vec::<String>::new(), "{situation}");
-    }
 }
 
 #[test]

@@ -45,6 +45,21 @@ fn fill(dir: &Path) {
     ledger.append((0..300).map(|_| Event::Heartbeat {}).collect()).unwrap();
 }
 
+const PRUNE: [&str; 9] = ["--now", UNTIL, "ledger", "prune", "--before", "2027-01-01", "--by", "K. Officer", "--yes"];
+
+/// A copy of the demonstration, five years later, in which dropping its old lines was
+/// killed when they were gone, before the entry that says so.
+fn interrupted() -> (TempDir, PathBuf) {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("demo");
+    copy(demonstration(), &dir);
+    fill(&dir);
+    let mut prune = Command::new(env!("CARGO_BIN_EXE_retentiond"));
+    prune.args(["--config", &config(&dir)]).args(PRUNE).env("RETENTIOND_FAILPOINT", "kill:ledger.lines-gone#1");
+    assert_eq!(prune.output().unwrap().status.code(), None);
+    (parent, dir)
+}
+
 /// A copy of the demonstration, five years later, with its old lines dropped.
 fn pruned() -> &'static Path {
     static MADE: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
@@ -54,9 +69,9 @@ fn pruned() -> &'static Path {
         copy(demonstration(), &dir);
         fill(&dir);
         let config = config(&dir);
-        let prune = ["--config", &config, "--now", UNTIL, "ledger", "prune", "--before", "2027-01-01"];
-        assert!(run(&prune).contains("would drop"));
-        assert!(run(&[&prune[..], &["--by", "K. Officer", "--yes"]].concat()).contains("dropped"));
+        let prune = [&["--config", &config][..], &PRUNE].concat();
+        assert!(run(&prune[..prune.len() - 3]).contains("would drop"));
+        assert!(run(&prune).contains("dropped"));
         (parent, dir)
     });
     dir
@@ -100,10 +115,32 @@ fn the_page_verifies_what_is_left_and_tells_what_was_dropped_and_by_whom() {
         ("the record is gone", page.with_entries(|lines| lines.replacen(&line(lines, "ledger.pruned"), "", 1))),
         ("another hash", page.doctored(&hashes, &"A".repeat(64))),
         ("another cut", page.doctored(head, "\"carried\":\"{\\\"cut\\\":257")),
+        ("another end", page.doctored("\"gone\":\"2032", "\"gone\":\"2033")),
         ("another name", page.doctored("\"by\":\"K. Officer\",\"before\"", "\"by\":\"nobody\",\"before\"")),
     ] {
         assert_eq!(press_verify(&browser, &doctored, &verifier_key()), "tampered", "{what}");
     }
+}
+
+#[test]
+fn before_the_entry_that_lines_are_gone_page_and_go_say_that_it_is_missing() {
+    let (_parent, dir) = interrupted();
+    let html = |dir: &Path| run(&["--config", &config(dir), "--now", UNTIL, "report", "--lang", "en"]);
+    let page = Page::of(html(&dir));
+    let browser = Browser::open(1000);
+    let missing = "no entry after";
+    assert_eq!(press_verify(&browser, &page, &verifier_key()), "intact", "{}", browser.text("#verdict"));
+    assert!(browser.text("#verdict").contains(missing), "{}", browser.text("#verdict"));
+    let key = dir.join("ledger.vkey");
+    fs::write(&key, verifier_key()).unwrap();
+    let said = audit(&dir.join("state/ledger"), &key, &[]).unwrap();
+    assert!(said.contains("pruned       open") && said.contains("pruned       ok"), "{said}");
+    // Once it is there, nothing is missing.
+    run(&[&["--config", &config(&dir)][..], &PRUNE].concat());
+    let page = Page::of(html(&dir));
+    assert_eq!(press_verify(&browser, &page, &verifier_key()), "intact", "{}", browser.text("#verdict"));
+    assert!(!browser.text("#verdict").contains(missing), "{}", browser.text("#verdict"));
+    assert!(!audit(&dir.join("state/ledger"), &key, &[]).unwrap().contains("open"));
 }
 
 #[test]
@@ -125,6 +162,16 @@ fn go_accepts_what_is_left_and_refuses_what_is_missing_beyond_the_record() {
     fs::write(&path, without.join("\n") + "\n").unwrap();
     let refused = audit(&doctored, &key, &[]).unwrap_err();
     assert!(refused.contains("no entry says that these were dropped"), "{refused}");
+    for (what, by) in [("\"lines\":", "\"lines\":1"), ("ledger.dropped", "ledger.pruned")] {
+        fs::remove_dir_all(&doctored).unwrap();
+        copy(&ledger, &doctored);
+        let path = doctored.join("ledger.jsonl");
+        let text = fs::read_to_string(&path).unwrap().replacen(what, by, 1);
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, text).unwrap();
+        let refused = audit(&doctored, &key, &[]).unwrap_err();
+        assert!(refused.contains("what does not follow"), "{refused}");
+    }
 }
 
 #[test]
@@ -132,6 +179,7 @@ fn the_certificates_of_what_is_left_lead_to_the_signed_root() {
     let report: Value = serde_json::from_str(&report(&["--format", "json"])).unwrap();
     let pruned = &report["pruned"][0];
     assert_eq!((&pruned["cut"], &pruned["by"]), (&256.into(), &"K. Officer".into()));
+    assert!(pruned["gone"].as_str().unwrap().starts_with("2032-02-"), "{pruned}");
     let (dropped, kept) = (pruned["dropped"].as_u64().unwrap(), pruned["kept"].as_u64().unwrap());
     assert!(dropped + kept == 256 && dropped > 100, "{pruned}");
     assert!(report["ledger"]["entries"].as_u64().unwrap() > 256);

@@ -65,6 +65,7 @@ type handover struct {
 type line struct {
 	bytes                      []byte
 	Seq, Cut, Kept             int64
+	Dropped, Lines             int64
 	Type, Previous, Next, File string
 }
 
@@ -108,6 +109,23 @@ func read(ledger string) (lines []line, dropped int64) {
 		}
 	}
 	return lines, dropped
+}
+
+// Each ledger.pruned has its ledger.dropped before the next one; the newest may wait
+// for it where the program was interrupted. Says whether it does.
+func paired(lines []line) bool {
+	var open *line
+	for i, l := range lines {
+		switch {
+		case l.Type == "ledger.pruned" && open == nil:
+			open = &lines[i]
+		case l.Type == "ledger.dropped" && open != nil && l.Cut == open.Cut && l.Lines == open.Dropped:
+			open = nil
+		case l.Type == "ledger.pruned" || l.Type == "ledger.dropped":
+			must(fmt.Errorf("line %d says of dropped lines what does not follow", l.Seq+1))
+		}
+	}
+	return open == nil
 }
 
 // The handovers in the lines. One of them, or none at all, must be of the key given.
@@ -198,6 +216,7 @@ func main() {
 	must(err)
 	given := verifier(string(text))
 	lines, dropped := read(ledger)
+	settled := paired(lines)
 	chain := handovers(lines, given)
 
 	// Each checkpoint with the size of the one before it; the newest is kept too.
@@ -240,6 +259,9 @@ func main() {
 		must(tlog.CheckRecord(proof, tree.N, tree.Hash, line.Seq, tlog.RecordHash(line.bytes)))
 	}
 	fmt.Println("inclusion    ok,", len(lines), "lines")
+	if !settled {
+		fmt.Println("pruned       open, no line says yet that the lines to be dropped are gone")
+	}
 	if dropped > 0 {
 		fmt.Println("pruned       ok,", dropped, "lines were dropped on record; what they said cannot be checked")
 	}

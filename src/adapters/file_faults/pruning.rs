@@ -1,8 +1,11 @@
 //! Dropping old lines of the ledger on a disk that fails.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Days, Months, NaiveDate, Utc};
 
 use super::{
     FAULTS, Image, Loss, folder,
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     adapters::ledger::{FileLedger, Outlook, open_read_only, outlook, verify},
-    domain::ledger::event::Event,
+    domain::ledger::{event::Event, history::History, prune::PrunePermit},
     ports::{Clock, Ledger, LedgerError},
 };
 
@@ -35,29 +38,47 @@ fn create(dir: &Path) {
     let mut ledger = FileLedger::create(dir, ORIGIN, key(), context(), Day(0), vec![opened]).unwrap();
     ledger.append(entries(299)).unwrap();
     let found = look(dir);
-    ledger.prune(&found, NaiveDate::default(), "K. Officer").unwrap();
+    ledger.prune(&found, "K. Officer").unwrap();
     ledger.append(entries(300)).unwrap();
     open(dir).unwrap().append(entries(3)).unwrap();
 }
 
 fn look(dir: &Path) -> Outlook {
-    outlook(dir, Day(1).read(), BTreeSet::new()).unwrap().unwrap()
+    let history = open_read_only(dir, |_| {}).unwrap().history;
+    let date = NaiveDate::default() + Days::new(1);
+    let now = Day(1).read() + Months::new(60);
+    let permit = PrunePermit::issue(date, now, chrono_tz::UTC, &history).unwrap();
+    outlook(dir, &permit, BTreeSet::new()).unwrap().unwrap()
 }
 
 fn prune(dir: &Path) -> Result<(), LedgerError> {
-    open(dir)?.prune(&look(dir), NaiveDate::default(), "K. Officer")
+    open(dir)?.prune(&look(dir), "K. Officer")
 }
 
-/// Nothing or all of it is dropped, in the end; the same entries are there to be read.
+/// Bundles of lines, and files of what was kept, that an entry says are gone.
+fn left_of_the_gone(dir: &Path, history: &History) -> Vec<PathBuf> {
+    let Some(last) = history.pruned.iter().rfind(|pruned| pruned.gone.is_some()) else { return Vec::new() };
+    let bundles = (0..last.pruned.cut / 256).map(|index| dir.join(format!("tile/entries/{index:03}")));
+    let before = history.pruned.iter().filter(|pruned| pruned.pruned.cut < last.pruned.cut);
+    let before = before.map(|pruned| dir.join(format!("before/{}", pruned.pruned.cut)));
+    bundles.chain(before).filter(|path| path.exists()).collect()
+}
+
+/// Nothing or all of it is dropped, in the end, and said once; the same entries are
+/// there to be read.
 fn recover(dir: &Path, done: bool, situation: &str) {
-    let seen = open_read_only(dir, |_| {}).unwrap_or_else(|error| panic!("{situation}: {error}")).head.size;
+    let seen = open_read_only(dir, |_| {}).unwrap_or_else(|error| panic!("{situation}: {error}"));
+    assert_eq!(left_of_the_gone(dir, &seen.history), Vec::<PathBuf>::new(), "{situation}");
     let mut ledger = open(dir).unwrap_or_else(|error| panic!("{situation}: {error}"));
     let pruned = ledger.history().pruned.len();
-    assert_eq!(ledger.head().size, seen, "{situation}");
+    assert_eq!(ledger.head().size, seen.head.size, "{situation}");
     assert!(pruned == 2 || (pruned == 1 && !done), "{situation}: {pruned}");
+    let untold = usize::from(ledger.history().open_prune().is_some());
+    assert!(untold == 0 || !done, "{situation}");
     let problems = verify(dir, &[], None, None).unwrap().problems;
-    assert_eq!(problems, Vec::<String>::new(), "{situation}");
+    assert_eq!(problems.len(), untold, "{situation}: {problems:?}");
     ledger.append(entries(1)).unwrap_or_else(|error| panic!("{situation}, again: {error}"));
+    assert_eq!(ledger.head().size, seen.head.size + 1 + untold as u64, "{situation}");
     if pruned == 1 {
         prune(dir).unwrap_or_else(|error| panic!("{situation}, again: {error}"));
     }

@@ -62,6 +62,8 @@ pub struct FileLedger<C> {
     pub(super) folder: Folder,
     /// `ledger.jsonl`.
     pub(super) file: File,
+    /// Locked while appends belong together: readers wait for the last of them.
+    pub(super) together: Option<File>,
     /// Number of its first line.
     pub(super) cut: u64,
     /// Bytes of it that are signed: all of them, between two appends.
@@ -139,6 +141,7 @@ impl<C: Clock> FileLedger<C> {
         let mut ledger = Self {
             folder,
             file,
+            together: None,
             cut: 0,
             length: 0,
             tree,
@@ -178,11 +181,22 @@ impl<C: Clock> FileLedger<C> {
         &self.context
     }
 
-    fn append_at(&mut self, events: Vec<Event>, now: DateTime<Utc>) -> Result<Head, LedgerError> {
+    /// For whoever appends: what only a step of this value's own may say is refused.
+    fn append_said(&mut self, events: Vec<Event>, now: DateTime<Utc>) -> Result<Head, LedgerError> {
+        if events.iter().any(|event| matches!(event, Event::LedgerPruned(_) | Event::LedgerDropped(_))) {
+            return Err(refused("lines are dropped with a permit, or not at all".to_owned()));
+        }
+        self.append_at(events, now)
+    }
+
+    /// Before anything else it says that dropped lines are gone, where an interrupted
+    /// prune has not said so.
+    pub(super) fn append_at(&mut self, mut events: Vec<Event>, now: DateTime<Utc>) -> Result<Head, LedgerError> {
         if let Some(broken) = &self.broken {
             let reason = format!("an earlier append failed ({broken}); hint: start again, which reads everything anew");
             return Err(LedgerError::StateUnknown { reason });
         }
+        events.splice(..0, self.gone()?);
         if events.is_empty() {
             return Ok(self.head());
         }
@@ -207,9 +221,9 @@ impl<C: Clock> FileLedger<C> {
                 v: VERSION,
                 seq: history.entries,
                 time: not_before(history.last_time, now),
-                event,
                 run: self.context.run.clone(),
-                policy: self.context.policy,
+                policy: self.policy_of(&event),
+                event,
                 actor: self.context.actor.clone(),
                 host: self.context.host.clone(),
             };
@@ -219,8 +233,18 @@ impl<C: Clock> FileLedger<C> {
         Ok((lines, history))
     }
 
+    /// The policy in force. A command that adopts one names it already, but what it
+    /// finishes before was done under the one that is on record.
+    fn policy_of(&self, event: &Event) -> Digest {
+        let on_record = self.history.policy.as_ref().filter(|_| matches!(event, Event::LedgerDropped(_)));
+        on_record.map_or(self.context.policy, |policy| policy.digest)
+    }
+
     /// Writes and signs lines under the lock that readers wait for.
     fn commit(&mut self, lines: &[Vec<u8>]) -> Result<(), String> {
+        if self.together.is_some() {
+            return self.write(lines);
+        }
         self.file.lock().map_err(|error| format!("lock: {error}"))?;
         let written = self.write(lines);
         let unlocked = self.file.unlock().map_err(|error| format!("unlock: {error}"));
@@ -297,13 +321,13 @@ impl<C: Clock> Ledger for FileLedger<C> {
     /// and every later append is `StateUnknown`.
     fn append(&mut self, events: Vec<Event>) -> Result<Head, LedgerError> {
         let now = self.clock.read();
-        self.append_at(events, now)
+        self.append_said(events, now)
     }
 
     fn append_in_doubt(&mut self, events: Vec<Event>) -> Result<Head, LedgerError> {
         // A ledger without entries does not exist; if it did, any time could follow 1970.
         let last = self.history.last_time.unwrap_or_default();
-        self.append_at(events, last)
+        self.append_said(events, last)
     }
 
     fn head(&self) -> Head {

@@ -133,7 +133,7 @@ impl Before {
 
 /// Number of the first line in a `ledger.jsonl`; 0 where that is no entry, which
 /// whoever reads all lines will say.
-fn first_seq(file: &File) -> io::Result<u64> {
+pub(super) fn first_seq(file: &File) -> io::Result<u64> {
     let mut bytes = vec![0; LINE_BYTES_MAX + 1];
     let mut read = 0;
     while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {

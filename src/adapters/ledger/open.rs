@@ -153,6 +153,7 @@ impl<C: Clock> FileLedger<C> {
         let mut ledger = Self {
             folder,
             file,
+            together: None,
             cut: read.cut,
             length: read.length,
             tree: read.tree,
@@ -166,7 +167,8 @@ impl<C: Clock> FileLedger<C> {
             clock,
             broken: None,
         };
-        ledger.finish_prune()?;
+        ledger.drop_on_record()?;
+        ledger.let_in()?;
         Ok(ledger)
     }
 }

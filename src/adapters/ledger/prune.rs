@@ -1,18 +1,20 @@
 //! Dropping old lines, on record. Order: the lines that are kept, under a name that
 //! nothing refers to yet; the entry `ledger.pruned` with their digest, under its
 //! checkpoint; then a shorter `ledger.jsonl` is renamed into the place of the long
-//! one, and only then the bundles of the dropped lines are removed. Whatever a crash
-//! leaves is one of both ledgers, and a start that finds the entry goes on from it.
+//! one, and only then the bundles of the dropped lines are removed; when nothing of
+//! them is there any more, the entry `ledger.dropped`. Whatever a crash leaves is one
+//! of both ledgers, a start that finds the first entry goes on from it, and the next
+//! append says the second one before anything else.
 //!
 //! No hash, tile of hashes or checkpoint is ever touched.
 
 use std::{collections::BTreeSet, io, path::Path};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 
 use super::{
     append::FileLedger,
-    before::{Before, cuts},
+    before::{Before, cuts, first_seq},
     folder::Folder,
     lines::{Lines, Next},
     open::{Read, read_whole, unknown, unreadable},
@@ -27,16 +29,17 @@ use crate::{
         canonical,
         id::{Digest, RuleId, RunId},
         ledger::{
-            event::{Event, LedgerPruned},
+            event::{Event, LedgerDropped, LedgerPruned},
             history::needed::{Alive, Needed},
             merkle::Tree,
+            prune::PrunePermit,
             tile::{Level, TileId, WIDTH},
         },
     },
-    ports::{Clock, Ledger as _, LedgerError},
+    ports::{Clock, LedgerError},
 };
 
-/// What dropping would do.
+/// What dropping would do. Only `outlook` makes one, under a permit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outlook {
     /// The first entry that is not before the cut.
@@ -45,24 +48,25 @@ pub struct Outlook {
     pub dropped: u64,
     /// Lines before the cut that would be kept.
     pub kept: u64,
+    permit: PrunePermit,
     root: Digest,
     /// Contents of `before/<cut>`.
     file: Vec<u8>,
 }
 
-/// Finds what may be dropped of lines older than an instant, given the buckets that
-/// the vault holds. `None`: nothing. The cut lies between two full tiles, so up to
-/// 255 older lines wait for the next time.
+/// Finds what may be dropped under a permit, given the buckets that the vault holds.
+/// `None`: nothing. The cut lies between two full tiles, so up to 255 older lines
+/// wait for the next time.
 pub fn outlook(
     dir: &Path,
-    until: DateTime<Utc>,
+    permit: &PrunePermit,
     buckets: BTreeSet<(RuleId, NaiveDate)>,
 ) -> Result<Option<Outlook>, LedgerError> {
     let (mut older, mut first, mut missing) = (0, 0, 0);
     let mut confirmed: Vec<(u64, RunId)> = Vec::new();
     read_whole(dir, |read| match read {
         Read::Line(_, entry) => {
-            if entry.time < until {
+            if entry.time < permit.until() {
                 older = entry.seq + 1;
             }
             if let Event::RunConfirmed { confirmed: run, .. } = &entry.event {
@@ -89,7 +93,7 @@ pub fn outlook(
         }
     })?;
     let kept = wanted.len() as u64;
-    Ok(Some(Outlook { cut, dropped: cut - kept - missing, kept, root, file }))
+    Ok(Some(Outlook { cut, dropped: cut - kept - missing, kept, permit: *permit, root, file }))
 }
 
 /// The lines before the cut that are still needed, what all of them add up to, and
@@ -125,27 +129,63 @@ fn decide(dir: &Path, cut: u64, alive: &Alive) -> Result<(BTreeSet<u64>, Vec<u8>
 }
 
 impl<C: Clock> FileLedger<C> {
-    /// Drops what `outlook` has found: lines older than `before`. `by`: who wants it.
-    pub fn prune(&mut self, outlook: &Outlook, before: NaiveDate, by: &str) -> Result<(), LedgerError> {
+    /// Drops what `outlook` has found under a permit. `by`: who wants it. Refused where
+    /// the ledger is not as the permit was issued on.
+    pub fn prune(&mut self, outlook: &Outlook, by: &str) -> Result<(), LedgerError> {
+        if !outlook.permit.still_holds(&self.history) {
+            let reason = "entries came since it was permitted to drop lines".to_owned();
+            return Err(LedgerError::Write { reason });
+        }
+        let locked = self.file.lock().and_then(|()| self.file.try_clone());
+        self.together = Some(locked.map_err(|error| unreadable("lock", &error))?);
+        let done = self.prune_alone(outlook, by);
+        done.and(self.let_in())
+    }
+
+    /// Readers see a ledger from before or from after it, and nothing between.
+    fn prune_alone(&mut self, outlook: &Outlook, by: &str) -> Result<(), LedgerError> {
         let unwritable = |error: io::Error| LedgerError::Write { reason: format!("before: {error}") };
         durable::ensure_dir_private(&self.folder.befores()).map_err(unwritable)?;
         durable::write_atomic(&self.folder.before(outlook.cut), &outlook.file, MODE_READ_ONLY).map_err(unwritable)?;
         failpoint::reach("ledger.before-written");
-        self.append(vec![Event::LedgerPruned(LedgerPruned {
+        let pruned = LedgerPruned {
             by: by.to_owned(),
-            before,
+            before: outlook.permit.before(),
             cut: outlook.cut,
             dropped: outlook.dropped,
             kept: outlook.kept,
             file: Digest::of(&outlook.file),
             root: outlook.root,
-        })])?;
+        };
+        self.append_at(vec![Event::LedgerPruned(pruned)], self.clock.read())?;
         failpoint::reach("ledger.prune-on-record");
+        self.drop_on_record()?;
+        failpoint::reach("ledger.lines-gone");
         self.finish_prune()
     }
 
+    /// Says that dropped lines are gone, where an interrupted prune has not said so:
+    /// a start has dropped them, and leaves the entry to whoever believes the clock.
+    pub fn finish_prune(&mut self) -> Result<(), LedgerError> {
+        self.append_at(Vec::new(), self.clock.read()).map(drop)
+    }
+
+    /// Ends what began with `together`.
+    pub(super) fn let_in(&mut self) -> Result<(), LedgerError> {
+        let locked = self.together.take();
+        locked.map_or(Ok(()), |locked| locked.unlock()).map_err(|error| unreadable("lock", &error))
+    }
+
+    /// What has to be said of the newest prune before anything else, once it is so.
+    pub(super) fn gone(&self) -> Result<Option<Event>, LedgerError> {
+        let open = self.history.open_prune().filter(|open| open.pruned.cut <= self.cut);
+        let Some(pruned) = open.map(|open| &open.pruned) else { return Ok(None) };
+        self.look_again(pruned.cut).map_err(|error| unreadable("dropped lines", &error))?;
+        Ok(Some(Event::LedgerDropped(LedgerDropped { cut: pruned.cut, lines: pruned.dropped })))
+    }
+
     /// Drops what the newest entry `ledger.pruned` says, where that is still there.
-    pub(super) fn finish_prune(&mut self) -> Result<(), LedgerError> {
+    pub(super) fn drop_on_record(&mut self) -> Result<(), LedgerError> {
         let Some(last) = self.history.pruned.last().filter(|last| last.pruned.cut > self.cut) else { return Ok(()) };
         let pruned = last.pruned.clone();
         let before = Before::read(&self.folder, pruned.cut).map_err(|error| unreadable("before", &error))?;
@@ -174,21 +214,42 @@ impl<C: Clock> FileLedger<C> {
     fn drop_lines(&mut self, cut: u64) -> io::Result<()> {
         let offset = offset_of(&self.folder, self.length, cut - self.cut)?;
         self.file.lock()?;
-        let dropped = durable::drop_beginning(&self.file, offset, &self.folder.lines(), MODE_PRIVATE);
-        self.file.unlock()?;
         // Readers wait until what is listed is what is there.
-        let locked = dropped?;
+        self.together = Some(durable::drop_beginning(&self.file, offset, &self.folder.lines(), MODE_PRIVATE)?);
         failpoint::reach("ledger.pruned");
         self.file = durable::open_append(&self.folder.lines())?;
+        let bundles = self.cut / WIDTH as u64..cut / WIDTH as u64;
         (self.cut, self.length) = (cut, self.length - offset);
-        for index in 0..cut / WIDTH as u64 {
+        for index in bundles {
             tiles::remove(&self.folder, &TileId { level: Level::Entries, index, width: WIDTH })?;
         }
         failpoint::reach("ledger.bundles-removed");
         for other in cuts(&self.folder, &mut Vec::new())?.into_iter().filter(|other| *other != cut) {
             durable::remove_synced(&self.folder.before(other))?;
         }
-        locked.unlock()
+        Ok(())
+    }
+
+    /// Nothing of the dropped lines may be there any more, nor come back with a loss
+    /// of power.
+    fn look_again(&self, cut: u64) -> io::Result<()> {
+        let first = first_seq(&self.file)?;
+        if first != cut {
+            return Err(io::Error::other(format!("ledger.jsonl begins with entry {first}, not {cut}")));
+        }
+        if let Some(other) = cuts(&self.folder, &mut Vec::new())?.into_iter().find(|other| *other != cut) {
+            return Err(io::Error::other(format!("before/{other} is still there")));
+        }
+        let mut folders = BTreeSet::new();
+        for index in 0..cut / WIDTH as u64 {
+            let bundle = self.folder.tile(&TileId { level: Level::Entries, index, width: WIDTH });
+            if bundle.symlink_metadata().is_ok() {
+                return Err(io::Error::other(format!("{} is still there", bundle.display())));
+            }
+            let above = bundle.ancestors().skip(1).take_while(|above| **above != self.folder.tiles());
+            folders.extend(above.filter(|above| above.is_dir()).map(Path::to_owned));
+        }
+        folders.iter().try_for_each(|folder| durable::sync_dir(folder))
     }
 }
 

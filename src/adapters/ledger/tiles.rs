@@ -11,7 +11,7 @@ use std::{
 
 use super::folder::{Folder, optional};
 use crate::{
-    adapters::durable::{self, MODE_PRIVATE},
+    adapters::durable::{self, MODE_PRIVATE, calls},
     domain::ledger::{
         merkle::Hash,
         tile::{Level, Tile, TileId},
@@ -63,7 +63,7 @@ pub(super) fn write(folder: &Folder, tile: &Tile) -> io::Result<()> {
 /// empty. One that is gone already is no error.
 pub(super) fn remove(folder: &Folder, id: &TileId) -> io::Result<()> {
     let path = folder.tile(id);
-    optional(fs::remove_file(&path))?;
+    optional(calls::remove(&path))?;
     match fs::remove_dir(path.parent().unwrap_or(&path)) {
         Err(error) if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) => Err(error),
         _ => Ok(()),

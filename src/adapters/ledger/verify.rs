@@ -124,7 +124,8 @@ fn once(
     let audited = audit.finish();
     let handovers = keys.as_ref().map(Keychain::handovers).unwrap_or_default();
     let pruned = audited.history.pruned.iter();
-    let pruned = pruned.map(|entry| Pruned::of(entry.seq, entry.time, &entry.pruned)).collect();
+    let pruned = pruned.map(|entry| Pruned { gone: entry.gone, ..Pruned::of(entry.seq, entry.time, &entry.pruned) });
+    let pruned = pruned.collect();
     Ok(Verification { pruned, ..Verification::conclude(audited.head, audited.problems, compared > 0, handovers) })
 }
 
@@ -365,15 +366,9 @@ impl TileCheck<'_> {
 
     fn finish(self, audit: &mut Audit) {
         self.problems.into_iter().for_each(|text| audit.problem(text));
-        let undone = audit.undone_prune().map(|undone| (undone.seq, undone.pruned.cut));
-        if let Some((seq, cut)) = undone {
-            audit.problem(format!(
-                "line {}: lines before line {} are to be dropped; {AFTER_A_CRASH}",
-                seq + 1,
-                cut + 1
-            ));
-        }
-        for cut in self.cuts.iter().filter(|cut| undone.is_none_or(|(_, undone)| undone != **cut)) {
+        audit.compare_prune(AFTER_A_CRASH);
+        let undone = audit.undone_prune().map(|undone| undone.pruned.cut);
+        for cut in self.cuts.iter().filter(|cut| undone != Some(**cut)) {
             audit.problem(format!("before/{cut}: it has no business here; {AFTER_A_CRASH}"));
         }
         for id in self.listed.rest() {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Months, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 use serde::Serialize;
 
@@ -15,14 +15,18 @@ use crate::{
         exit::Exit,
         open, output,
     },
-    domain::{calendar::start_of, destroy::BucketFacts, id::RuleId, ledger::history::History},
+    domain::{
+        destroy::BucketFacts,
+        id::RuleId,
+        ledger::{
+            history::History,
+            prune::{PrunePermit, PruneRefused},
+        },
+    },
     flow::clock::doubt,
     ports::{Clock, Ledger, Vault},
     settings::Settings,
 };
-
-/// A ledger is kept at least so long (지침, five years).
-const KEPT_MONTHS: u32 = 5 * 12;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -67,8 +71,8 @@ async fn show(cli: &Cli, args: &PruneArgs, settings: &Settings) -> Result<Exit, 
         let message = "there is no ledger yet; hint: `retentiond init` makes one";
         return Err(CommandError::new(Exit::Configuration, message));
     }
-    may_be_dropped(args, settings, &history, now)?;
-    let found = outlook(&settings.ledger_dir(), first_instant(args, settings), buckets)?;
+    let permit = permit(args, settings, &history, now)?;
+    let found = outlook(&settings.ledger_dir(), &permit, buckets)?;
     tell(args, found.as_ref())
 }
 
@@ -77,11 +81,13 @@ async fn drop_lines(cli: &Cli, args: &PruneArgs, settings: &Settings) -> Result<
     let now = writing.clock.read();
     let book = open::rulebook(settings, writing.simulation);
     doubt(&book, &mut writing.custody, now, &[])?;
-    may_be_dropped(args, settings, writing.custody.ledger.history(), now)?;
+    // An earlier one that was interrupted is over first.
+    writing.custody.ledger.finish_prune()?;
+    let permit = permit(args, settings, writing.custody.ledger.history(), now)?;
     let buckets = living(writing.custody.vault.buckets().await?);
-    let found = outlook(&settings.ledger_dir(), first_instant(args, settings), buckets)?;
+    let found = outlook(&settings.ledger_dir(), &permit, buckets)?;
     if let (Some(found), Some(by)) = (&found, &args.by) {
-        writing.custody.ledger.prune(found, args.before, by)?;
+        writing.custody.ledger.prune(found, by)?;
         let head = writing.custody.ledger.head();
         writing.custody.vault.remember_head(&head).await?;
     }
@@ -94,32 +100,19 @@ fn living(buckets: Vec<BucketFacts>) -> BTreeSet<(RuleId, NaiveDate)> {
     buckets.into_iter().map(|facts| (facts.bucket.policy_rule(), facts.bucket.date)).collect()
 }
 
-/// Midnight before the date, in the policy's zone.
-fn first_instant(args: &PruneArgs, settings: &Settings) -> DateTime<Utc> {
-    start_of(settings.policy.timezone, args.before)
-}
-
-fn may_be_dropped(
+fn permit(
     args: &PruneArgs,
     settings: &Settings,
     history: &History,
     now: DateTime<Utc>,
-) -> Result<(), CommandError> {
-    let today = now.with_timezone(&settings.policy.timezone).date_naive();
-    let newest = today.checked_sub_months(Months::new(KEPT_MONTHS)).unwrap_or(NaiveDate::MIN);
-    if args.before > newest {
-        let message = format!(
-            "a ledger is kept for five years, and {} is less than that ago; nothing is dropped; hint: --before {newest} \
-             or earlier",
-            args.before
-        );
-        return Err(CommandError::new(Exit::Refused, message));
-    }
-    if history.has_open_intents() || history.acknowledged.is_some() {
-        let message = "something is under way that has to be settled first; nothing is dropped; hint: `retentiond run`";
-        return Err(CommandError::new(Exit::Refused, message));
-    }
-    Ok(())
+) -> Result<PrunePermit, CommandError> {
+    PrunePermit::issue(args.before, now, settings.policy.timezone, history).map_err(|refused| {
+        let hint = match refused {
+            PruneRefused::TooYoung { newest, .. } => format!("--before {newest} or earlier"),
+            PruneRefused::Open | PruneRefused::OlderCopy => "`retentiond run`".to_owned(),
+        };
+        CommandError::new(Exit::Refused, format!("{refused}; nothing is dropped; hint: {hint}"))
+    })
 }
 
 fn tell(args: &PruneArgs, found: Option<&Outlook>) -> Result<Exit, CommandError> {

@@ -255,8 +255,8 @@ $('sections').append(
     E.open.map(item => [at(item.time), item.type, item.rule ? ruleName(item.rule) : '–', mono(item.id)])),
   E.handovers.length ? section(T.handover_title, T.handover_lead, [T.when, T.by, T.key_before, T.key_after],
     E.handovers.map(item => [at(item.time), item.by, mono(item.previous), mono(item.next)])) : '',
-  E.pruned.length ? section(T.pruned_title, T.pruned_lead, [T.when, T.by, T.pruned_before, T.pruned_cut, T.pruned_dropped, T.pruned_kept],
-    E.pruned.map(item => [at(item.time), item.by, item.before, `#${item.cut}`, count(item.dropped), count(item.kept)]), [4, 5]) : '',
+  E.pruned.length ? section(T.pruned_title, T.pruned_lead, [T.when, T.by, T.pruned_before, T.pruned_cut, T.pruned_dropped, T.pruned_kept, T.pruned_gone],
+    E.pruned.map(item => [at(item.time), item.by, item.before, `#${item.cut}`, count(item.dropped), count(item.kept), item.gone ? at(item.gone) : '–']), [4, 5]) : '',
   section(T.policy_title, T.policy_lead, [T.version, T.effective, T.adopted, T.counting, T.digest],
     E.policies.map(item => [`${item.title} ${item.version}`, item.effective, at(item.adopted), item.counting ?? '–', mono(item.digest)])),
 );
@@ -434,7 +434,15 @@ class Retold {
   entry(e) {
     switch (e.type) {
       case 'ledger.rekeyed': this.keys.push(e); this.check('handovers', e.seq, { time: e.time, by: e.by, previous: e.previous, next: e.next }); break;
-      case 'ledger.pruned': this.pruned.push(e); this.check('pruned', e.seq, { time: e.time, by: e.by, before: e.before, cut: e.cut, dropped: e.dropped, kept: e.kept }); break;
+      case 'ledger.pruned':
+        if (this.pruned.at(-1)?.gone === null) this.differs(said(T.unpaired, { seq: e.seq }));
+        this.pruned.push({ ...e, gone: null });
+        break;
+      case 'ledger.dropped': {
+        const last = this.pruned.at(-1);
+        if (last?.gone === null && last.cut === e.cut && last.dropped === e.lines) last.gone = e.time; else this.differs(said(T.unpaired, { seq: e.seq }));
+        break;
+      }
       case 'ledger.opened': if (e.origin !== E.origin || e.simulation !== E.simulation) this.differs(said(T.differs, { seq: e.seq, key: 'origin, simulation' })); break;
       case 'policy.adopted': return this.policy(e);
       case 'run.started': this.runs.set(e.run, e); break;
@@ -503,6 +511,7 @@ class Retold {
       if (shown && !(of(shown, 'confirmed_by') === by && of(shown, 'confirmed') === time)) this.differs(said(T.differs, { seq: item.seq, key: 'confirmed' }));
       if (shown && !(same(of(shown, 'parts'), parts) && of(shown, 'verdict') === worst([item.worst, ...parts.map(part => part.finding.verdict)]))) this.differs(said(T.differs, { seq: item.seq, key: 'parts, verdict' }));
     }
+    for (const { seq, time, by, before, cut, dropped, kept, gone } of this.pruned) this.check('pruned', seq, { time, by, before, cut, dropped, kept, gone });
     for (const facts of this.begun.values()) this.accessed(facts);
     for (const facts of this.holds.values()) if (on(facts.time) <= E.period.to && (!facts.lifted || on(facts.lifted) >= E.period.from)) this.check('holds', facts.seq, facts);
     for (const { scan, finding, closed } of this.cases.values()) {
@@ -563,6 +572,7 @@ async function verified(key, kept) {
     const file = 'sha256:' + hex(sha256(new TextEncoder().encode(data.carried ?? ''), NEWLINE, ...keptLines));
     const saidSo = retold.pruned.find(e => e.cut === cut && e.file === file && e.kept * 2 === keptLines.length && e.cut - e.kept === dropped.length / 32);
     checks.push([Boolean(saidSo), said(saidSo ? T.check_dropped : T.check_dropped_not, { n: count(dropped.length / 32), seq: saidSo?.seq })]);
+    if (saidSo?.gone === null) checks.push([null, said(T.check_dropped_open, { seq: saidSo.seq })]);
   }
   let chain, last, then;
   try {

@@ -17,10 +17,12 @@ use crate::domain::{
     verdict::{Finding, Verdict},
 };
 
+mod manual;
 mod pruned;
 mod vault;
 
-pub use pruned::LedgerPruned;
+pub use manual::ManualRecord;
+pub use pruned::{LedgerDropped, LedgerPruned};
 pub use vault::{Missing, VaultAcknowledged};
 
 /// The version of the line format (`docs/FORMAT.md`).
@@ -190,6 +192,8 @@ pub enum Event {
     LedgerRekeyed { by: String, previous: String, next: String },
     #[serde(rename = "ledger.pruned")]
     LedgerPruned(LedgerPruned),
+    #[serde(rename = "ledger.dropped")]
+    LedgerDropped(LedgerDropped),
     /// The daemon was alive and had nothing else to say: silence is evidence.
     #[serde(rename = "heartbeat")]
     Heartbeat {},
@@ -358,36 +362,6 @@ pub struct DestroyOutcome {
     /// How long after the earliest `latest` this was; 0 when in time.
     pub late_seconds: u64,
     pub finding: Finding,
-}
-
-/// A destruction by hand, of paper or of a medium, as a person has reported it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ManualRecord {
-    pub operation: OperationId,
-    /// What was destroyed: the name of the file or of the medium.
-    pub what: String,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub rule: Option<RuleId>,
-    /// Names of the fields that stood on it.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub fields: Vec<String>,
-    /// Such as 분쇄 or 소각.
-    pub method: String,
-    pub count: u64,
-    /// What `count` counts, such as sheets.
-    pub unit: String,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub created: Option<NaiveDate>,
-    pub destroyed: NaiveDate,
-    pub place: String,
-    pub by: String,
-    pub witness: String,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub reason: Option<String>,
-    /// Digest of a file that proves it and is kept elsewhere: a photograph, a
-    /// receipt.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub attachment: Option<Digest>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

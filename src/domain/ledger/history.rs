@@ -221,6 +221,7 @@ impl History {
             | Event::PlanApproved { .. }
             | Event::LedgerRekeyed { .. }
             | Event::LedgerPruned(_)
+            | Event::LedgerDropped(_)
             | Event::RunConfirmed { .. }
             | Event::ReadIntent(_)
             | Event::ReadOutcome { .. } => self.person(entry),

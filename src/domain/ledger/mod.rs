@@ -10,6 +10,7 @@ pub mod line;
 pub mod merkle;
 pub mod note;
 pub mod proof;
+pub mod prune;
 pub mod tile;
 pub mod totals;
 pub mod verify;

@@ -58,14 +58,16 @@ pub struct Pruned {
     pub cut: u64,
     pub dropped: u64,
     pub kept: u64,
+    /// When a later entry says that nothing is left of them.
+    pub gone: Option<DateTime<Utc>>,
 }
 
 impl Pruned {
-    /// As the entry with this number and time says.
+    /// As the entry with this number and time says, before a later one.
     #[must_use]
     pub fn of(seq: u64, time: DateTime<Utc>, pruned: &LedgerPruned) -> Self {
         let LedgerPruned { by, before, cut, dropped, kept, .. } = pruned.clone();
-        Self { seq, time, by, before, cut, dropped, kept }
+        Self { seq, time, by, before, cut, dropped, kept, gone: None }
     }
 }
 

@@ -140,6 +140,11 @@ impl Fold {
                 next: next.clone(),
             }),
             Event::LedgerPruned(pruned) => self.evidence.pruned.push(Pruned::of(entry.seq, entry.time, pruned)),
+            Event::LedgerDropped(_) => {
+                if let Some(last) = self.evidence.pruned.last_mut() {
+                    last.gone = Some(entry.time);
+                }
+            }
             Event::WipeStarted { .. } | Event::WipeFinished { .. } => self.wipe(entry),
             Event::ResidueScanned(_) | Event::ResidueClosed { .. } => self.lingering.entry(entry),
             Event::DestroyIntent(_)

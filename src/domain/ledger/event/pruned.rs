@@ -1,4 +1,4 @@
-//! What is recorded before old lines are dropped.
+//! What is recorded before old lines are dropped, and after.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -22,4 +22,13 @@ pub struct LedgerPruned {
     pub file: Digest,
     /// Of the ledger when it had `cut` entries.
     pub root: Digest,
+}
+
+/// Nothing is left of the lines that the open `ledger.pruned` said would be dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerDropped {
+    /// As in `ledger.pruned`.
+    pub cut: u64,
+    /// How many they were.
+    pub lines: u64,
 }

@@ -130,6 +130,7 @@ impl<'a> Needed<'a> {
             Event::LedgerOpened { .. }
             | Event::LedgerRekeyed { .. }
             | Event::LedgerPruned(_)
+            | Event::LedgerDropped(_)
             | Event::VaultAcknowledged(_)
             | Event::VaultCleared { .. } => self.always.push(line),
             Event::PolicyAdopted { .. } => {

@@ -38,6 +38,7 @@ impl History {
                 Ok(self.handovers.add(origin, handover)?)
             }
             Event::LedgerPruned(pruned) => self.pruned(entry, pruned),
+            Event::LedgerDropped(dropped) => self.dropped(entry, *dropped),
             Event::RunConfirmed { confirmed, .. } => {
                 let without = || HistoryError::WithoutIntent { kind: "run.confirmed", id: confirmed.to_string() };
                 self.unconfirmed.remove(confirmed).map(drop).ok_or_else(without)

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::domain::{
     ledger::event::{
-        DestroyIntent, DestroyOutcome, Entry, Event, HoldPlaced, LedgerPruned, ManualRecord, ReadIntent, RestoreIntent,
-        SeparateIntent, VaultAcknowledged,
+        DestroyIntent, DestroyOutcome, Entry, Event, HoldPlaced, LedgerDropped, LedgerPruned, ManualRecord, ReadIntent,
+        RestoreIntent, SeparateIntent, VaultAcknowledged,
     },
     residue::Scan,
 };
@@ -137,6 +137,7 @@ fn step(kind: &str, f: &mut Fields<'_>) -> Result<Event, LineError> {
             what: f.text("what")?,
         },
         "manual.recorded" => Event::ManualRecorded(manual_record(f)?),
+        "ledger.dropped" => Event::LedgerDropped(LedgerDropped { cut: f.number("cut")?, lines: f.number("lines")? }),
         "heartbeat" => Event::Heartbeat {},
         _ => person(kind, f)?,
     })

@@ -62,6 +62,24 @@ impl Audit {
         self.history.pruned.last().filter(|last| last.pruned.cut > cut)
     }
 
+    /// What the newest prune and the lines that are there do not agree on. `settled`:
+    /// who settles what a crash has left.
+    pub fn compare_prune(&mut self, settled: &str) {
+        let Some(last) = self.history.pruned.last() else { return };
+        let (line, first) = (last.seq + 1, last.pruned.cut + 1);
+        let problem = match (self.undone_prune().is_some(), last.gone) {
+            (false, Some(_)) => return,
+            (true, None) => format!("line {line}: lines before line {first} are to be dropped; {settled}"),
+            (false, None) => format!(
+                "line {line}: lines before line {first} are dropped, and no entry ledger.dropped says so yet; {settled}"
+            ),
+            (true, Some(_)) => format!(
+                "line {line}: lines before line {first} are there, and an entry ledger.dropped says that they are gone"
+            ),
+        };
+        self.problems.add(problem);
+    }
+
     /// What is missing before the cut must stand in an entry, word for word.
     pub(super) fn settle_before(&mut self) {
         let Some((before, head)) = &self.before else { return };

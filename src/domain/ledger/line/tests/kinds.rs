@@ -10,8 +10,8 @@ use crate::domain::{
     hold::Category,
     id::Digest,
     ledger::event::{
-        DestroyIntent, DestroyOutcome, DestroyResult, Event, HoldPlaced, LedgerPruned, ManualRecord, Missing,
-        ReadIntent, RestoreIntent, RestoreResult, SeparateResult, StepResult, VaultAcknowledged,
+        DestroyIntent, DestroyOutcome, DestroyResult, Event, HoldPlaced, LedgerDropped, LedgerPruned, ManualRecord,
+        Missing, ReadIntent, RestoreIntent, RestoreResult, SeparateResult, StepResult, VaultAcknowledged,
     },
     residue::{self, ClosedBy, State},
     verdict::{Finding, Verdict},
@@ -119,7 +119,8 @@ fn kind_before(event: &Event) -> Option<Event> {
             placed: DateTime::UNIX_EPOCH,
         }),
         Event::HoldPlaced(_) => Event::LedgerRekeyed { by: "b".into(), previous: "k".into(), next: "n".into() },
-        Event::LedgerRekeyed { .. } => Event::LedgerPruned(LedgerPruned {
+        Event::LedgerRekeyed { .. } => Event::LedgerDropped(LedgerDropped { cut: 256, lines: 200 }),
+        Event::LedgerDropped(_) => Event::LedgerPruned(LedgerPruned {
             by: "b".into(),
             before: date,
             cut: 256,
