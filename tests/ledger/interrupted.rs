@@ -102,6 +102,14 @@ fn what_is_not_gone_is_not_said_to_be() {
     let refused = ledger.append(notes(1)).unwrap_err();
     assert!(matches!(&refused, LedgerError::StateUnknown { reason } if reason.contains("still there")), "{refused}");
     fs::remove_file(&bundle).unwrap();
+    // Nor is what cannot be looked at.
+    let (bundles, away) = (dir.join("tile/entries"), dir.join("tile/away"));
+    fs::rename(&bundles, &away).unwrap();
+    put(&bundles, b"no folder");
+    let refused = ledger.append(notes(1)).unwrap_err();
+    assert!(matches!(&refused, LedgerError::StateUnknown { .. }), "{refused}");
+    fs::remove_file(&bundles).unwrap();
+    fs::rename(&away, &bundles).unwrap();
     assert_eq!(files(&dir), before);
     // In another command it is tried anew, and said before anything else, under the
     // policy in force: this one is about to adopt another.

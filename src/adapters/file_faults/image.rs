@@ -148,6 +148,7 @@ impl Contents {
                 let half = self.bytes.iter().zip(&self.flushed).take_while(|(now, then)| now == then).count();
                 let changed = self.bytes.len().max(self.flushed.len()) - half;
                 let written = (half + changed / 2).min(self.bytes.len());
+                // Nothing, where less was flushed than is written.
                 let rest = self.flushed.get(written..).unwrap_or_default();
                 [&self.bytes[..written], rest].concat()
             }

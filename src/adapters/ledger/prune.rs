@@ -15,7 +15,7 @@ use chrono::NaiveDate;
 use super::{
     append::FileLedger,
     before::{Before, cuts, first_seq},
-    folder::Folder,
+    folder::{Folder, optional},
     lines::{Lines, Next},
     open::{Read, read_whole, unknown, unreadable},
     tiles,
@@ -139,7 +139,10 @@ impl<C: Clock> FileLedger<C> {
         let locked = self.file.lock().and_then(|()| self.file.try_clone());
         self.together = Some(locked.map_err(|error| unreadable("lock", &error))?);
         let done = self.prune_alone(outlook, by);
-        done.and(self.let_in())
+        let let_in = self.let_in();
+        // Readers are let in whatever happened; if that fails too, the first reason
+        // is the one to know.
+        done.and(let_in)
     }
 
     /// Readers see a ledger from before or from after it, and nothing between.
@@ -231,7 +234,7 @@ impl<C: Clock> FileLedger<C> {
     }
 
     /// Nothing of the dropped lines may be there any more, nor come back with a loss
-    /// of power.
+    /// of power. Where it cannot be looked, nothing is known to be gone.
     fn look_again(&self, cut: u64) -> io::Result<()> {
         let first = first_seq(&self.file)?;
         if first != cut {
@@ -243,11 +246,14 @@ impl<C: Clock> FileLedger<C> {
         let mut folders = BTreeSet::new();
         for index in 0..cut / WIDTH as u64 {
             let bundle = self.folder.tile(&TileId { level: Level::Entries, index, width: WIDTH });
-            if bundle.symlink_metadata().is_ok() {
+            if optional(bundle.symlink_metadata())?.is_some() {
                 return Err(io::Error::other(format!("{} is still there", bundle.display())));
             }
-            let above = bundle.ancestors().skip(1).take_while(|above| **above != self.folder.tiles());
-            folders.extend(above.filter(|above| above.is_dir()).map(Path::to_owned));
+            for above in bundle.ancestors().skip(1).take_while(|above| **above != self.folder.tiles()) {
+                if optional(above.symlink_metadata())?.is_some() {
+                    folders.insert(above.to_owned());
+                }
+            }
         }
         folders.iter().try_for_each(|folder| durable::sync_dir(folder))
     }
