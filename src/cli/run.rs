@@ -21,8 +21,8 @@ pub async fn run(cli: &Cli, args: &RunArgs) -> Result<Exit, CommandError> {
     let reviewed = args.plan.as_deref().map(read_plan).transpose()?;
     let rule = args.rule.as_deref().map(|id| open::rule(&settings, id)).transpose()?;
     let accepted: Vec<Guard> = args.accept_guard.iter().map(|name| guard(*name)).collect();
-    if settings.pause_file().exists() {
-        return Err(CommandError::new(Exit::Refused, paused(&settings.pause_file())));
+    if let Some(reason) = paused(&settings.pause_file()) {
+        return Err(CommandError::new(Exit::Refused, reason));
     }
     not_beside_a_daemon(&settings, reviewed.as_ref())?;
     let stop = stop_on_signal()?;

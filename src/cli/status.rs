@@ -130,7 +130,7 @@ pub async fn status(cli: &Cli, args: &FormatArgs) -> Result<Exit, CommandError> 
         initialised: reading.ledger.is_some(),
         simulation: reading.simulation(),
         policy: policy(&settings, &history, book.calendar.arms_at().filter(|at| now < *at)),
-        paused: settings.pause_file().exists().then(|| daemon::paused(&settings.pause_file())),
+        paused: daemon::paused(&settings.pause_file()),
         daemon: daemon::published(&settings),
         next_cycle: next_cycle(&settings, now)?,
         last_run: last_run(&history),

@@ -18,6 +18,7 @@ use tokio::{
     sync::watch,
 };
 
+use super::pause::paused;
 use crate::{
     adapters::{clock::AnyClock, strain::Probe},
     cli::progress::TerminalProgress,
@@ -125,8 +126,8 @@ impl Attendant {
         if let Some(reason) = self.stop.borrow().clone() {
             return Some(reason);
         }
-        if self.pause.exists() {
-            return Some(paused(&self.pause));
+        if let Some(reason) = paused(&self.pause) {
+            return Some(reason);
         }
         let open = self.planner.as_ref().is_none_or(|planner| planner.is_open(self.clock.read()));
         (!open).then(|| "the window of the schedule is over".to_owned())
@@ -167,11 +168,6 @@ pub fn stop_on_signal() -> std::io::Result<StopSignal> {
         }
     });
     Ok(stop)
-}
-
-/// Why nothing is done while this file exists.
-pub fn paused(file: &std::path::Path) -> String {
-    format!("paused by {}; hint: remove it, or send SIGUSR2 to the daemon", file.display())
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -206,9 +206,9 @@ impl Coordinator {
     /// work or everything is paused, nothing is armed.
     async fn arm(&mut self) -> Result<(), CommandError> {
         self.next = self.upcoming()?;
-        self.armed_paused = self.is_paused();
+        self.armed_paused = self.paused().is_some();
         match self.next {
-            Some(next) if self.work.is_none() && !self.is_paused() && !self.terminating => {
+            Some(next) if self.work.is_none() && self.paused().is_none() && !self.terminating => {
                 let wait = (next.start - self.clock.read()).to_std().unwrap_or(Duration::ZERO);
                 self.trigger.arm(wait).await.map_err(|error| broken(&error))
             }
@@ -243,7 +243,7 @@ impl Coordinator {
                 _ => return self.arm().await,
             }
         }
-        if self.work.is_some() || self.is_paused() || self.terminating {
+        if self.work.is_some() || self.paused().is_some() || self.terminating {
             return Ok(());
         }
         tracing::info!(message_id = message::CYCLE_STARTED, planned = %next.planned, "cycle started");
@@ -323,7 +323,7 @@ impl Coordinator {
 
     /// Looks at what nobody sends: the pause file, and whether anything moves.
     async fn tick(&mut self) -> Result<(), CommandError> {
-        if self.work.is_none() && self.is_paused() != self.armed_paused {
+        if self.work.is_none() && self.paused().is_some() != self.armed_paused {
             self.arm().await?;
         }
         if self.work.is_none() && !self.terminating && self.surveyed.elapsed() >= SURVEY_EVERY {

@@ -10,6 +10,7 @@ mod coordinator;
 mod cycle;
 mod http;
 mod message;
+mod pause;
 mod reload;
 mod signals;
 mod state;
@@ -26,7 +27,8 @@ use crate::{
 };
 use coordinator::Coordinator;
 
-pub use attend::{Attendant, paused, stop_on_signal};
+pub use attend::{Attendant, stop_on_signal};
+pub use pause::paused;
 pub use state::{Owed, Published, is_running, memory, published};
 
 /// Checks everything, says READY, and runs until the end.

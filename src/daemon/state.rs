@@ -5,7 +5,6 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
-    path::Path,
     time::Duration,
 };
 
@@ -134,19 +133,4 @@ pub fn memory(settings: &Settings) -> Result<Option<Memory>, CommandError> {
 pub fn remember(settings: &Settings, memory: &Memory) -> Result<(), CommandError> {
     let text = serde_json::to_string_pretty(memory)?;
     Ok(durable::write_atomic(&settings.schedule_file(), text.as_bytes(), durable::MODE_PRIVATE)?)
-}
-
-/// Pauses: nothing starts, and what is at work stops between two batches.
-pub fn pause(path: &Path) -> io::Result<()> {
-    match durable::write_new(path, b"paused by a signal\n", durable::MODE_PRIVATE) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        result => result,
-    }
-}
-
-pub fn resume(path: &Path) -> io::Result<()> {
-    match durable::remove_synced(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
 }

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    super::{attend, message, reload, state, systemd},
+    super::{
+        message,
+        pause::{pause, paused, resume},
+        reload, systemd,
+    },
     Coordinator,
 };
 use crate::cli::error::CommandError;
@@ -43,18 +47,20 @@ impl Coordinator {
         Ok(())
     }
 
-    pub(super) fn is_paused(&self) -> bool {
-        self.settings.pause_file().exists()
+    /// Why no cycle begins, if none does.
+    pub(super) fn paused(&self) -> Option<String> {
+        paused(&self.settings.pause_file())
     }
 
     pub(super) async fn pause(&mut self) -> Result<(), CommandError> {
-        state::pause(&self.settings.pause_file())?;
-        tracing::warn!(message_id = message::PAUSED, "{}", attend::paused(&self.settings.pause_file()));
+        let file = self.settings.pause_file();
+        pause(&file)?;
+        tracing::warn!(message_id = message::PAUSED, "{}", paused(&file).unwrap_or_default());
         self.arm().await
     }
 
     pub(super) async fn resume(&mut self) -> Result<(), CommandError> {
-        state::resume(&self.settings.pause_file())?;
+        resume(&self.settings.pause_file())?;
         tracing::info!(message_id = message::RESUMED, "resumed");
         self.arm().await
     }

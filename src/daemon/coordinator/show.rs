@@ -3,7 +3,6 @@
 
 use super::{
     super::{
-        attend,
         state::{self, Phase},
         systemd,
     },
@@ -16,7 +15,7 @@ impl Coordinator {
         match (self.is_cycle_at_work(), self.terminating) {
             (true, true) => Phase::Draining,
             (true, false) => Phase::Running,
-            (false, _) if self.is_paused() => Phase::Paused,
+            (false, _) if self.paused().is_some() => Phase::Paused,
             (false, _) => Phase::Idle,
         }
     }
@@ -28,7 +27,7 @@ impl Coordinator {
         shown.phase = phase;
         shown.next = self.next.map(|next| next.start).filter(|_| phase == Phase::Idle);
         shown.waiting = match phase {
-            Phase::Paused => Some(attend::paused(&self.settings.pause_file())),
+            Phase::Paused => self.paused(),
             Phase::Idle if self.planner.is_none() => Some("[schedule] has no cycle".to_owned()),
             _ => None,
         };
@@ -43,7 +42,7 @@ impl Coordinator {
             systemd::status(&self.status_line());
         }
         let live = Live {
-            paused: self.is_paused(),
+            paused: self.paused().is_some(),
             running: phase == Phase::Running || phase == Phase::Draining,
             next: self.shown.next,
             reload_refused: self.shown.reload_refused.is_some(),
@@ -55,7 +54,7 @@ impl Coordinator {
 
     /// What keeps the daemon from being ready.
     fn problems(&self) -> Vec<String> {
-        let paused = (self.shown.phase == Phase::Paused).then(|| attend::paused(&self.settings.pause_file()));
+        let paused = self.paused().filter(|_| self.shown.phase == Phase::Paused);
         let draining = self.terminating.then(|| "stopping".to_owned());
         let last = self.shown.last_cycle.as_ref().and_then(|last| last.problem.as_ref());
         let last = last.map(|problem| format!("the last cycle: {problem}"));
