@@ -12,25 +12,25 @@ use crate::domain::{
     census::Census,
     deployment::Dataset,
     destroy::{BucketFacts, KeysGone, Order},
-    event::Reading,
     explain::RecordFacts,
     hold::{Hold, Lift, Whose},
-    id::{BatchId, BucketId, Digest, EventName, HoldId, RuleId, SourceName},
+    id::{BatchId, BucketId, Digest, HoldId, RuleId, SourceName},
     ledger::{
         Head,
         event::{Entry, Event},
         history::History,
     },
-    record::Row,
     seal::SealReceipt,
-    segment::{Header, Sealed, Table},
+    segment::{Header, Sealed},
     selection::{Cause, Scope},
 };
 
 mod failure;
+mod moving;
 mod wiping;
 
 pub use failure::{Failure, KeyringError, LedgerError, SourceError, VaultError};
+pub use moving::{Batch, Left, Presence, Restoration, Route, Taken};
 pub use wiping::{Locking, Search, SearchJob, Searched, WipeJob, Wiped};
 
 /// Tells the time. Flows take the instant of a cycle as a value; this is for the
@@ -80,60 +80,18 @@ pub trait Scan {
     async fn census(&mut self, dataset: &Dataset, scope: &Scope<'_>) -> Result<Census, SourceError>;
 }
 
-/// One root with everything that goes with it.
-#[derive(Debug)]
-pub struct Taken {
-    /// `record::locator` of the key columns.
-    pub key: Vec<u8>,
-    /// `record::locator` of the subject column.
-    pub subject: Option<Vec<u8>>,
-    /// What the record's own event says, read from the row that was deleted.
-    pub event: Reading,
-    /// Encoded rows (`record::encode_row_start`, `encode_cell`), any order.
-    pub rows: Zeroizing<Vec<u8>>,
-    /// Rows in `rows` by table number.
-    pub counts: Vec<u64>,
-}
-
-/// A batch that is deleted in an open transaction and not yet committed.
-#[derive(Debug)]
-pub struct Batch {
-    /// Tables of the dataset with the columns taken, in order; `rows` is 0.
-    pub tables: Vec<Table>,
-    pub records: Vec<Taken>,
-    /// Nothing is left behind this batch.
-    pub last: bool,
-}
-
-/// What the rows of a batch look like in the source today.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presence {
-    /// Every row is there, with the same values.
-    Same,
-    /// Not one row is there.
-    Absent,
-    /// Anything else.
-    Mixed,
-}
-
-/// Records that were to move and are still in the source.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Left {
-    /// The application holds a lock on a row of them.
-    pub locked: u64,
-    /// They wait for rows that were to move before them and did not.
-    pub waiting: u64,
-}
-
-impl Left {
-    #[must_use]
-    pub const fn rows(&self) -> u64 {
-        self.locked + self.waiting
-    }
-}
-
 /// A source from which records move. At most one transaction is open at a time.
 pub trait Source: Scan {
+    /// Chooses the route of the calls of `take` to come, when about `rows` records
+    /// are expected to move for `cause`.
+    async fn set_out(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        rows: u64,
+    ) -> Result<Route, SourceError>;
+
     /// Opens a transaction, deletes up to `limit` records that move for `cause`,
     /// children first, and returns every column of every deleted row, exactly
     /// once. Where a deletion could not be undone, it is left to `commit`, which
@@ -212,16 +170,6 @@ pub trait Source: Scan {
     }
 }
 
-/// Rows of one dataset to put back.
-#[derive(Debug)]
-pub struct Restoration<'a> {
-    pub dataset: &'a Dataset,
-    pub tables: &'a [Table],
-    pub rows: Vec<Row>,
-    /// Own events of the root whose columns go back to their absent value.
-    pub blank: Vec<EventName>,
-}
-
 /// A segment's index with what is needed to search it.
 #[derive(Debug, Clone)]
 pub struct IndexRow {
@@ -288,6 +236,15 @@ pub struct Erased {
     pub bytes: u64,
 }
 
+/// A body, sealed or not, with what it is bound to.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    pub bucket: &'a BucketId,
+    /// Canonical JSON.
+    pub header: &'a [u8],
+    pub body: &'a [u8],
+}
+
 /// The keys of all live buckets. Keys never leave it.
 pub trait Keyring {
     fn epoch(&self) -> u64;
@@ -310,6 +267,25 @@ pub trait Keyring {
     /// A keyed digest under a key derived from the bucket's data key. `purpose`
     /// separates rows, keys and subjects from each other.
     fn digest(&self, bucket: &BucketId, purpose: &str, bytes: &[u8]) -> Result<[u8; 32], KeyringError>;
+
+    /// `digest` of many, in their order.
+    fn digests(&self, purpose: &str, of: &[(&BucketId, &[u8])]) -> Result<Vec<[u8; 32]>, KeyringError> {
+        of.iter().map(|(bucket, bytes)| self.digest(bucket, purpose, bytes)).collect()
+    }
+
+    /// `seal` of many, in their order.
+    fn seal_all(&self, bodies: &[Message<'_>]) -> Result<Vec<Vec<u8>>, KeyringError> {
+        bodies.iter().map(|body| self.seal(body.bucket, body.header, body.body)).collect()
+    }
+
+    /// The digests of what these bodies are when they are unsealed, in their order.
+    fn digests_unsealed(&self, purpose: &str, sealed: &[Message<'_>]) -> Result<Vec<[u8; 32]>, KeyringError> {
+        let digest = |sealed: &Message<'_>| {
+            let body = self.unseal(sealed.bucket, sealed.header, sealed.body)?;
+            self.digest(sealed.bucket, purpose, &body)
+        };
+        sealed.iter().map(digest).collect()
+    }
 
     /// Buckets that have a key, in order.
     fn buckets(&self) -> Vec<BucketId>;

@@ -1,5 +1,7 @@
 //! The table of visits that everything is measured on, alike on each engine: rows of
-//! about 200 B, half of them three to eight years old and due, half of this year.
+//! about 200 B, half of them three to eight years old and due, half of this year. Either
+//! it is a log, whose rows lie in the order of their dates, or its rows, due ones and
+//! others, have their dates in no order at all.
 
 use std::cell::RefCell;
 
@@ -50,7 +52,7 @@ impl Kind {
 pub struct Shape {
     /// As many again are not.
     pub due: u64,
-    /// Every other row, instead of the first ones.
+    /// Every other row, with dates in no order, instead of the first ones of a log.
     pub scattered: bool,
 }
 
@@ -60,7 +62,7 @@ impl Shape {
     }
 
     pub fn spread(self) -> &'static str {
-        if self.scattered { "scattered over the keys" } else { "contiguous" }
+        if self.scattered { "scattered over the keys" } else { "contiguous, in the order of their dates" }
     }
 
     /// The key of a row that is not due; `number` below `due`.
@@ -74,41 +76,54 @@ const ROWS_AT_ONCE: u64 = 1_000_000;
 
 /// The rows with keys from `first` to `last`.
 fn rows(kind: Kind, shape: Shape, first: u64, last: u64) -> String {
-    let due = shape.due;
+    let age = age(kind, shape);
     match kind {
         Kind::Sqlite => {
-            let is_due = if shape.scattered { "i % 2".to_owned() } else { format!("i <= {due}") };
             format!(
                 "WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last}) \
                  SELECT i, i % 5000, printf('10.%d.%d.%d', i % 250, i % 200, i % 100), \
                  'Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/126.0 Mobile', \
                  printf('/products/%08d/%s', i * 7919 % 99999989, hex(randomblob(30))), \
-                 datetime('2026-10-01', printf('-%d days', iif({is_due}, 1200 + i * 31 % 1800, i * 17 % 200))) FROM n"
+                 datetime('2026-10-01', printf('-%d days', {age})) FROM n"
             )
         }
         Kind::MariaDb => {
-            let is_due = if shape.scattered { "seq % 2 = 1".to_owned() } else { format!("seq <= {due}") };
             format!(
                 "SELECT seq, seq % 5000, CONCAT('10.', seq % 250, '.', seq % 200, '.', seq % 100), \
                  'Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/126.0 Mobile', \
                  CONCAT('/products/', LPAD(seq * 7919 % 99999989, 8, '0'), '/', SUBSTR(SHA2(seq, 256), 1, 60)), \
-                 '2026-10-01' - INTERVAL IF({is_due}, 1200 + seq * 31 % 1800, seq * 17 % 200) DAY \
+                 '2026-10-01' - INTERVAL {age} DAY \
                  FROM seq_{first}_to_{last}"
             )
         }
         Kind::Postgres => {
-            let is_due = if shape.scattered { "i % 2 = 1".to_owned() } else { format!("i <= {due}") };
             format!(
                 "SELECT i::bigint AS id, (i % 5000)::integer AS member_id, \
                  format('10.%s.%s.%s', i % 250, i % 200, i % 100) AS ip, \
                  'Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/126.0 Mobile'::text AS user_agent, \
                  format('/products/%s/%s', lpad((i * 7919::bigint % 99999989)::text, 8, '0'), \
                  left(encode(sha256(i::text::bytea), 'hex'), 60)) AS path, \
-                 timestamp '2026-10-01' - make_interval(days => (CASE WHEN {is_due} THEN 1200 + i * 31::bigint % 1800 \
-                 ELSE i * 17 % 200 END)::integer) AS visited_at FROM generate_series({first}, {last}) AS i"
+                 timestamp '2026-10-01' - make_interval(days => ({age})::integer) AS visited_at \
+                 FROM generate_series({first}, {last}) AS i"
             )
         }
     }
+}
+
+/// How many days old a row is.
+fn age(kind: Kind, Shape { due, scattered }: Shape) -> String {
+    let (key, divided) = match kind {
+        Kind::Sqlite => ("i", "/"),
+        Kind::MariaDb => ("seq", "DIV"),
+        Kind::Postgres => ("i::bigint", "/"),
+    };
+    let (is_due, old, young) = if scattered {
+        (format!("{key} % 2 = 1"), format!("1200 + {key} * 31 % 1800"), format!("{key} * 17 % 200"))
+    } else {
+        let young = format!("(2 * {due} - {key}) * 200 {divided} {due}");
+        (format!("{key} <= {due}"), format!("1200 + ({due} - {key}) * 1800 {divided} {due}"), young)
+    };
+    format!("CASE WHEN {is_due} THEN {old} ELSE {young} END")
 }
 
 /// A live database with visits, and room for vaults. On a server: databases of the

@@ -1,5 +1,6 @@
 //! Engines, keys and files behind the ports. Nothing here decides.
 
+pub mod apart;
 pub mod clock;
 pub mod durable;
 pub mod engine;

@@ -37,7 +37,10 @@ use args::{Cli, Command};
 use error::CommandError;
 use exit::Exit;
 
-use crate::adapters::process::{self, Memory};
+use crate::adapters::{
+    apart,
+    process::{self, Memory},
+};
 
 /// Hardens the process and runs the command.
 pub fn start() -> Exit {
@@ -48,7 +51,7 @@ pub fn start() -> Exit {
             return Exit::StateUnknown;
         }
     };
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    match apart::runtime() {
         Ok(runtime) => runtime.block_on(main(memory)),
         Err(error) => {
             drop(output::note(&format!("retentiond: cannot start: {error}")));

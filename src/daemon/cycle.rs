@@ -16,7 +16,7 @@ use super::{
     survey::survey,
 };
 use crate::{
-    adapters::{clock::AnyClock, metrics::Survey},
+    adapters::{apart, clock::AnyClock, metrics::Survey},
     cli::{error::CommandError, exit::Exit, open},
     domain::schedule::Planner,
     flow::{
@@ -61,7 +61,7 @@ impl Work {
     pub fn start(job: Job) -> io::Result<Self> {
         let (sender, ended) = oneshot::channel();
         let thread = thread::Builder::new().name("cycle".to_owned()).spawn(move || {
-            let outcome = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            let outcome = match apart::runtime() {
                 Ok(runtime) => runtime.block_on(work(&job)),
                 Err(error) => Outcome { report: Some(Err(error.into())), survey: None },
             };

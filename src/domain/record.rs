@@ -193,13 +193,30 @@ pub fn locator(cells: &[Cell]) -> Vec<u8> {
         }
         match cell {
             Cell::Null => {}
-            Cell::Integer(value) => text.extend_from_slice(value.to_string().as_bytes()),
+            Cell::Integer(value) => decimal(&mut text, *value),
             Cell::Real(value) => text.extend_from_slice(value.to_string().as_bytes()),
             Cell::Text(bytes) => text.extend_from_slice(bytes),
             Cell::Blob(bytes) => text.extend_from_slice(hex::encode(bytes).as_bytes()),
         }
     }
     text
+}
+
+/// Without a text of its own: most keys are numbers.
+fn decimal(out: &mut Vec<u8>, value: i64) {
+    if value < 0 {
+        out.push(b'-');
+    }
+    let start = out.len();
+    let mut rest = value.unsigned_abs();
+    loop {
+        out.push(b'0' + (rest % 10) as u8);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out[start..].reverse();
 }
 
 #[cfg(test)]
@@ -241,6 +258,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_number_is_located_as_it_is_written(value in any::<i64>()) {
+            prop_assert_eq!(locator(&[Cell::Integer(value)]), value.to_string().into_bytes());
+        }
+
         #[test]
         fn what_is_encoded_is_decoded_again((widths, rows) in rows()) {
             prop_assert_eq!(decode_rows(&encode(&rows), &widths), Ok(rows));

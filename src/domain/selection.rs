@@ -4,14 +4,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    calendar::Calendar,
-    deployment::Dataset,
-    event::Reading,
-    hold::Held,
-    id::{BucketId, EventName},
-    policy::Rule,
-};
+use super::{calendar::Calendar, deployment::Dataset, event::Reading, hold::Held, id::EventName, policy::Rule};
 
 /// Why a record moves.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -105,14 +98,13 @@ pub struct Disagreement {
 }
 
 /// Decides once more, on the value itself, that a selected record moves, and
-/// into which bucket.
+/// under which date: its bucket is of the rule and that date.
 pub fn assign(
     calendar: &Calendar<'_>,
-    rule: &Rule,
     cause: &Cause,
     bounds: &Bounds,
     event: Reading,
-) -> Result<BucketId, Disagreement> {
+) -> Result<NaiveDate, Disagreement> {
     let refuse = |reason| Err(Disagreement { reason });
     let at = match event {
         Reading::At(at) => at,
@@ -128,7 +120,7 @@ pub fn assign(
     if *cause == Cause::Due && at >= bounds.due_before {
         return refuse("it is not due");
     }
-    Ok(BucketId { rule: rule.id.clone(), date: calendar.date_of(at) })
+    Ok(calendar.date_of(at))
 }
 
 #[cfg(test)]
@@ -137,7 +129,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        fixture::{at, bucket, date, policy},
+        fixture::{at, date, policy},
         hold::UNHELD,
         holiday::Holidays,
         policy::Policy,
@@ -145,12 +137,12 @@ mod tests {
 
     const NOW: &str = "2026-01-20T03:00:00+09:00";
 
-    fn assigned(policy: &Policy, cause: &Cause, event: Reading) -> Result<BucketId, Disagreement> {
+    fn assigned(policy: &Policy, cause: &Cause, event: Reading) -> Result<NaiveDate, Disagreement> {
         let holidays = Holidays::default();
         let calendar = Calendar::new(policy, &holidays);
         let rule = policy.rule(&"member".into()).unwrap();
         let bounds = Bounds::of(&calendar, rule, date("2000-01-01"), at(NOW));
-        assign(&calendar, rule, cause, &bounds, event)
+        assign(&calendar, cause, &bounds, event)
     }
 
     fn refused(cause: &Cause, event: Reading) -> &'static str {
@@ -165,7 +157,7 @@ mod tests {
     fn a_record_goes_into_the_bucket_of_its_events_date_in_the_policys_zone() {
         let evening = Reading::At(at("2026-01-10T15:00:00Z"));
         for cause in [Cause::Due, withdrawal()] {
-            assert_eq!(assigned(&policy(), &cause, evening), Ok(bucket("member", "2026-01-11")), "{cause:?}");
+            assert_eq!(assigned(&policy(), &cause, evening), Ok(date("2026-01-11")), "{cause:?}");
         }
     }
 
@@ -173,9 +165,9 @@ mod tests {
     fn what_is_not_due_moves_by_an_event_only() {
         let edge = at("2026-01-15T00:00:00+09:00");
         let before = Reading::At(edge - TimeDelta::nanoseconds(1));
-        assert_eq!(assigned(&policy(), &Cause::Due, before), Ok(bucket("member", "2026-01-14")));
+        assert_eq!(assigned(&policy(), &Cause::Due, before), Ok(date("2026-01-14")));
         assert_eq!(refused(&Cause::Due, Reading::At(edge)), "it is not due");
-        assert_eq!(assigned(&policy(), &withdrawal(), Reading::At(edge)), Ok(bucket("member", "2026-01-15")));
+        assert_eq!(assigned(&policy(), &withdrawal(), Reading::At(edge)), Ok(date("2026-01-15")));
     }
 
     #[test]

@@ -25,6 +25,17 @@ pub fn digest<K: Keyring>(
     keyring.digest(bucket, by.purpose(), &folded(locator))
 }
 
+/// The same of many, in their order.
+pub fn digests<'l, K: Keyring>(
+    keyring: &K,
+    by: Locator,
+    locators: impl Iterator<Item = (&'l BucketId, &'l [u8])>,
+) -> Result<Vec<[u8; 32]>, KeyringError> {
+    let folded: Vec<_> = locators.map(|(bucket, locator)| (bucket, folded(locator))).collect();
+    let folded: Vec<(&BucketId, &[u8])> = folded.iter().map(|(bucket, locator)| (*bucket, &**locator)).collect();
+    keyring.digests(by.purpose(), &folded)
+}
+
 /// A record's place in an index.
 pub fn located<K: Keyring>(
     keyring: &K,

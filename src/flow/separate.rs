@@ -26,9 +26,9 @@ use crate::{
         id::{BucketId, RuleId},
         selection::{Cause, Scope},
     },
-    ports::{Clock, Failure, Keyring, Ledger, Left, Pace, Progress, Source, Turn, Vault},
+    ports::{Clock, Failure, Keyring, Ledger, Left, Pace, Progress, Route, Source, Turn, Vault},
 };
-use transaction::carry;
+use transaction::{Errand, carry};
 
 /// Rows that left a source for the vault.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -95,13 +95,22 @@ where
             Cause::WithParent => job.ahead_max,
             Cause::Due | Cause::Event(_) => job.rows_max.saturating_sub(moved.rows),
         };
+        if left == 0 {
+            continue;
+        }
+        let route = job.set_out(&cause, left, source, custody).await?;
+        let mut at_once = false;
         while left > 0 {
             let room = match progress.turn(Some(&job.dataset.source)).await {
                 Turn::Go { rows_max } => job.room(left).min(rows_max),
                 Turn::Stop(reason) => return Ok(ControlFlow::Break(reason)),
             };
-            let Some(carried) = carry(job, (&cause, room), source, custody, clock).await? else { break };
+            let Some(carried) = carry(job, Errand { cause: &cause, room, at_once }, source, custody, clock).await?
+            else {
+                break;
+            };
             let rows = carried.announced.rows;
+            at_once = route == Route::ByPlace && carried.announced.is_sparse();
             moved.rows += rows;
             left = left.saturating_sub(rows);
             for (table, rows) in carried.announced.children {
@@ -125,9 +134,17 @@ impl<'a> Job<'a> {
         u32::try_from(left).unwrap_or(u32::MAX).min(limits.transaction_rows())
     }
 
-    /// Rows of the next batch in a transaction that has room for `room`.
-    fn batch_limit(&self, room: u32) -> u32 {
-        room.min(self.book.deployment.limits.batch_rows)
+    /// Lets the source choose its way through the table.
+    async fn set_out<S: Source, V, K: Keyring, L: Ledger>(
+        &self,
+        cause: &Cause,
+        rows: u64,
+        source: &mut S,
+        custody: &mut Custody<V, K, L>,
+    ) -> Result<Route, Failure> {
+        let held = self.held(custody)?;
+        let scopes = self.scopes(&held)?;
+        Ok(source.set_out(self.dataset, &with_others(self.dataset, &scopes)?, cause, rows).await?)
     }
 
     /// What the source would pass over if it were asked for more.

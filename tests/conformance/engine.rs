@@ -57,6 +57,9 @@ pub trait Database: Sized {
         sql.to_owned()
     }
 
+    /// Counts the pages of table `t`.
+    const ANALYZE_T: &str = "ANALYZE t";
+
     /// A text between quotation marks.
     fn literal(text: &str) -> String {
         format!("'{}'", text.replace('\'', "''"))

@@ -7,6 +7,8 @@
 #![allow(async_fn_in_trait, reason = "the suite runs each scenario on one task")]
 
 #[cfg(test)]
+mod backlog;
+#[cfg(test)]
 mod chance;
 #[cfg(test)]
 mod changes;
@@ -62,6 +64,10 @@ macro_rules! engine {
                     rows_that_are_records_of_another_rule_too_are_reported,
                     what_another_rule_keeps_longer_leaves_ahead_as_a_record_of_its_own,
                     what_several_records_share_comes_back_with_all_of_them,
+                },
+                backlog::{
+                    what_a_day_brings_is_taken_by_date_and_a_backlog_as_it_lies,
+                    a_backlog_moves_as_a_whole_whatever_is_undone_or_comes_behind,
                 },
                 chance::{
                     what_is_counted_moves_and_comes_back_whatever_points_at_what,
@@ -157,6 +163,7 @@ macro_rules! server {
                     a_row_counts_once_whatever_it_moves_for,
                     who_waits_for_a_row_that_was_left_is_left_too,
                 },
+                backlog::{a_backlog_is_taken_around_what_is_locked},
                 schemas::{an_instant_is_one_in_whatever_zone_it_was_written},
             }
         }

@@ -76,6 +76,8 @@ impl<const TRANSACTIONS: bool> Database for Maria<TRANSACTIONS> {
     );
     const NOCASE: &'static str = "VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci";
 
+    const ANALYZE_T: &str = "ANALYZE TABLE t";
+
     fn own_words(sql: &str) -> String {
         own_words(sql)
     }

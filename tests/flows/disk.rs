@@ -7,7 +7,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use retentiond::{domain::id::SourceName, ports::Clock};
+use retentiond::{
+    domain::id::SourceName,
+    ports::{Clock, Route},
+};
 
 use super::{
     faults::Faults, memory_keyring::KeyState, memory_ledger::LedgerState, memory_vault::VaultState, tables::Database,
@@ -16,6 +19,8 @@ use super::{
 
 pub struct Disk {
     pub now: Cell<DateTime<Utc>>,
+    /// That all sources take.
+    pub route: Cell<Route>,
     pub sources: RefCell<BTreeMap<SourceName, Database>>,
     pub vault: RefCell<VaultState>,
     pub keys: RefCell<KeyState>,

@@ -16,8 +16,8 @@ use retentiond::{
         selection::{Cause, Scope},
     },
     ports::{
-        Batch, Left as LeftRows, Locking, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Searched,
-        Source, SourceError, Taken, WipeJob, Wiped,
+        Batch, Left as LeftRows, Locking, Presence, Restoration, Route, Scan, SchemaFinding, Search, SearchJob,
+        Searched, Source, SourceError, Taken, WipeJob, Wiped,
     },
 };
 use zeroize::Zeroizing;
@@ -96,6 +96,17 @@ impl Scan for MemorySource {
 }
 
 impl Source for MemorySource {
+    async fn set_out(
+        &mut self,
+        _dataset: &Dataset,
+        _scope: &Scope<'_>,
+        _cause: &Cause,
+        _rows: u64,
+    ) -> Result<Route, SourceError> {
+        self.assert_none_open("set_out");
+        self.disk.read("source.set_out", engine, || Ok(self.disk.route.get()))
+    }
+
     async fn take(
         &mut self,
         dataset: &Dataset,

@@ -10,7 +10,7 @@ use retentiond::{
         verdict::Verdict,
     },
     flow::run::Report,
-    ports::Failure,
+    ports::{Failure, Route},
 };
 
 use super::{
@@ -63,6 +63,59 @@ fn no_more_rows_move_than_were_planned() {
     assert_eq!(world.separate_at_most(visits, 2), 2);
     assert_eq!(world.all_at(Place::Vault).len(), 2);
     assert_eq!(world.separate_at_most(visits, 100), 1, "the third is still due");
+}
+
+/// Twenty due visits of four dates, in batches of three and transactions of four batches.
+fn backlog(route: Route) -> (Vec<u64>, World) {
+    let world = World::new();
+    world.edit("log", |log| {
+        let visits = &mut log.tables.get_mut("visits").unwrap().rows;
+        visits.clear();
+        for number in 0..20 {
+            let day = format!("2026-01-0{} 08:00:00", 1 + number % 4);
+            visits.push(vec![text(&format!("visit-{number}")), text("person-1"), text(&day)]);
+        }
+    });
+    world.learn();
+    world.disk.route.set(route);
+    let visits = world.deployment.datasets.iter().position(|dataset| dataset.table == "visits").unwrap();
+    assert_eq!(world.separate_at_most(visits, 20), 20);
+    world.disk.check_settled();
+    let batches = world.events().into_iter().filter_map(|event| match event {
+        Event::SeparateIntent(intent) => Some(intent.records),
+        _ => None,
+    });
+    (batches.collect(), world)
+}
+
+#[test]
+fn what_is_taken_by_place_is_sealed_at_once_when_batches_have_few_records_a_date() {
+    assert_eq!(backlog(Route::ByEvent).0, [3, 3, 3, 3, 3, 3, 2]);
+    let (batches, world) = backlog(Route::ByPlace);
+    assert_eq!(batches, [3, 3, 3, 3, 8]);
+    let vault = world.disk.vault.borrow();
+    let records: Vec<u64> = vault.segments.values().map(|(segment, _)| segment.records).collect();
+    assert_eq!(records.iter().sum::<u64>(), 20);
+    assert!(records.iter().all(|records| *records <= 3), "{records:?}");
+}
+
+#[test]
+fn a_segment_has_no_more_records_than_a_batch_may_have() {
+    let mut world = World::new();
+    world.deployment.limits.batch_rows = 2;
+    world.disk.route.set(Route::ByPlace);
+    world.edit("log", |log| {
+        let visits = &mut log.tables.get_mut("visits").unwrap().rows;
+        visits.clear();
+        let visit = |number| vec![text(&format!("visit-{number}")), text("person-1"), text("2026-01-01 08:00:00")];
+        visits.extend((0..15).map(visit));
+    });
+    world.learn();
+    let visits = world.deployment.datasets.iter().position(|dataset| dataset.table == "visits").unwrap();
+    assert_eq!(world.separate_at_most(visits, 15), 15);
+    let vault = world.disk.vault.borrow();
+    assert!(vault.segments.values().all(|(segment, _)| segment.records <= 2));
+    assert_eq!(vault.segments.values().map(|(segment, _)| segment.records).sum::<u64>(), 15);
 }
 
 #[test]

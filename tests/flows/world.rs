@@ -36,7 +36,7 @@ use retentiond::{
         separate::{Job, Moved, separate},
         sources::Sources,
     },
-    ports::{Failure, Keyring, Ledger, Pace, Progress, SourceError, Vault},
+    ports::{Failure, Keyring, Ledger, Pace, Progress, Route, SourceError, Vault},
 };
 
 use super::{
@@ -74,12 +74,18 @@ impl Progress for Silent {
 
 impl Pace for Silent {}
 
+/// How often a flow may give way to the other half of what it does.
+const TURNS_MAX: usize = 10_000;
+
 /// Runs a future whose ports never wait.
 pub fn now_or_never<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("a memory port waited"),
+    let mut future = pin!(future);
+    for _ in 0..TURNS_MAX {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return value;
+        }
     }
+    panic!("a memory port waited")
 }
 
 pub fn at(instant: &str) -> DateTime<Utc> {
@@ -96,6 +102,7 @@ impl World {
     pub fn of(policy: Policy, deployment: Deployment) -> Self {
         let disk = Rc::new(Disk {
             now: StdCell::new(at("2026-11-22T03:00:00+09:00")),
+            route: StdCell::new(Route::ByEvent),
             sources: RefCell::new(shop::sources()),
             vault: RefCell::default(),
             keys: RefCell::default(),

@@ -29,7 +29,7 @@ use crate::{
         selection::{Cause, Scope},
     },
     ports::{
-        Batch, Erased, IndexRow, Left, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source,
+        Batch, Erased, IndexRow, Left, Presence, Restoration, Route, Scan, SchemaFinding, Search, SearchJob, Source,
         SourceError, Vault, VaultError, WipeJob, Wiped,
     },
 };
@@ -227,6 +227,16 @@ scans!(AnyScan);
 scans!(AnySource);
 
 impl Source for AnySource {
+    async fn set_out(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        rows: u64,
+    ) -> Result<Route, SourceError> {
+        each!(self, source => source.set_out(dataset, scope, cause, rows).await)
+    }
+
     async fn take(
         &mut self,
         dataset: &Dataset,

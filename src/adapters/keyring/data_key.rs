@@ -4,10 +4,11 @@
 //! with the segment's header as context. Digests use a key derived from the data
 //! key, so that they turn to noise when it is destroyed.
 
-use std::{fmt, sync::OnceLock};
+use std::{cell::RefCell, fmt, io, sync::OnceLock};
 
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
+use zstd::bulk::{Compressor, Decompressor};
 
 use super::{
     chunked::{self, OpenError},
@@ -57,8 +58,8 @@ impl DataKey {
         if body.len() > BODY_BYTES_MAX {
             return Err(SegmentError::TooLong);
         }
-        let packed = zstd::bulk::compress(body, ZSTD_LEVEL).map_err(|_| SegmentError::Compression)?;
-        Ok(chunked::seal(&self.secret, header, &Zeroizing::new(packed))?)
+        let packed = Zeroizing::new(pack(body).map_err(|_| SegmentError::Compression)?);
+        Ok(chunked::seal(&self.secret, header, &packed)?)
     }
 
     pub fn unseal(&self, header: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SegmentError> {
@@ -92,14 +93,31 @@ impl DataKey {
     }
 }
 
+// To make them anew takes longer than to pack the few rows of a small segment.
+thread_local! {
+    static PACKER: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static UNPACKER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn pack(body: &[u8]) -> io::Result<Vec<u8>> {
+    PACKER.with_borrow_mut(|packer| match packer {
+        Some(packer) => packer.compress(body),
+        None => packer.insert(Compressor::new(ZSTD_LEVEL)?).compress(body),
+    })
+}
+
 fn unpack(packed: &[u8], bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, SegmentError> {
-    match zstd::zstd_safe::get_frame_content_size(packed) {
-        // Every frame that `seal` makes says its size.
+    // Every frame that `seal` makes says its size.
+    let size = match zstd::zstd_safe::get_frame_content_size(packed) {
         Ok(Some(size)) if size > bytes_max as u64 => return Err(SegmentError::TooLong),
-        Ok(Some(_)) => {}
+        Ok(Some(size)) => usize::try_from(size).map_err(|_| SegmentError::TooLong)?,
         Ok(None) | Err(_) => return Err(SegmentError::Compression),
-    }
-    zstd::bulk::decompress(packed, bytes_max).map(Zeroizing::new).map_err(|_| SegmentError::Compression)
+    };
+    let unpacked = UNPACKER.with_borrow_mut(|unpacker| match unpacker {
+        Some(unpacker) => unpacker.decompress(packed, size),
+        None => unpacker.insert(Decompressor::new()?).decompress(packed, size),
+    });
+    unpacked.map(Zeroizing::new).map_err(|_| SegmentError::Compression)
 }
 
 impl From<Secret> for DataKey {

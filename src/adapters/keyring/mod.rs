@@ -16,6 +16,7 @@ pub mod medium;
 mod opening;
 pub mod register;
 pub mod secret;
+mod spread;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ use self::{
     keystore::{Body, DataKeys, Label},
     register::HoldRegister,
     secret::Secret,
+    spread::{spread, spread_many},
 };
 use crate::{
     domain::{
@@ -42,7 +44,7 @@ use crate::{
         id::{BucketId, Digest, HoldId},
         verdict::Finding,
     },
-    ports::{Keyring, KeyringError, Register},
+    ports::{Keyring, KeyringError, Message, Register},
 };
 
 /// A keystore and its anchor in one folder: `keystore.<n>` and `anchor/root.<n>`.
@@ -181,6 +183,32 @@ impl Keyring for FileKeyring {
 
     fn digest(&self, bucket: &BucketId, purpose: &str, bytes: &[u8]) -> Result<[u8; 32], KeyringError> {
         self.key(bucket)?.digest(purpose, bytes).map_err(unknown)
+    }
+
+    fn digests(&self, purpose: &str, of: &[(&BucketId, &[u8])]) -> Result<Vec<[u8; 32]>, KeyringError> {
+        spread_many(of, |some| {
+            // Neighbours are of one bucket.
+            let mut digests = Vec::with_capacity(some.len());
+            for of_bucket in some.chunk_by(|(one, _), (other, _)| one == other) {
+                let Some((bucket, _)) = of_bucket.first() else { continue };
+                let key = self.key(bucket)?;
+                for (_, bytes) in of_bucket {
+                    digests.push(key.digest(purpose, bytes).map_err(unknown)?);
+                }
+            }
+            Ok(digests)
+        })
+    }
+
+    fn seal_all(&self, bodies: &[Message<'_>]) -> Result<Vec<Vec<u8>>, KeyringError> {
+        spread(bodies, |body| self.seal(body.bucket, body.header, body.body))
+    }
+
+    fn digests_unsealed(&self, purpose: &str, sealed: &[Message<'_>]) -> Result<Vec<[u8; 32]>, KeyringError> {
+        spread(sealed, |sealed| {
+            let body = self.unseal(sealed.bucket, sealed.header, sealed.body)?;
+            self.digest(sealed.bucket, purpose, &body)
+        })
     }
 
     fn buckets(&self) -> Vec<BucketId> {

@@ -4,7 +4,8 @@
 use super::{
     connection::rendered,
     dialect::{MYSQL, quote},
-    identity::identity_index,
+    identity::{PRIMARY, identity_index},
+    places::literal,
     value::{self, Class, FIRST, class},
 };
 use crate::{
@@ -26,8 +27,9 @@ pub(super) const KEYS_MAX: usize = 1000;
 pub(super) enum Order {
     /// By the driving event, through an index on its column.
     Event(String),
-    /// By the key: without such an index all rows are read once in a cycle, and
-    /// not once in every batch.
+    /// By the key, behind this one; an empty one comes before all. Without such an
+    /// index all rows are read once in a cycle, and not once in every batch; of a
+    /// backlog each page is changed once.
     Key(Vec<String>),
 }
 
@@ -108,11 +110,13 @@ pub(super) fn choose_roots(fitted: &Fitted<'_>, choice: Choice<'_>) -> Result<St
     conditions.extend(held.map(Sql::negated));
     conditions.extend(condition.map(|condition| narrowed(root, ROOT, condition, joins.is_empty())));
     let keys: Vec<String> = key_columns(root).iter().map(|name| column(&MYSQL, ROOT, name)).collect();
+    // Left to itself the optimizer may sort the rest of the table for each batch.
+    let along = if matches!(from, Some(Order::Key(_))) { by_key(root) } else { String::new() };
     let event = driven.driving.plain();
     match &from {
         Some(Order::Event(value)) => conditions.push(Sql::new(format!("{event} >= {value}"))),
-        Some(Order::Key(key)) => conditions.push(Sql::new(behind(&keys, key))),
-        None => {}
+        Some(Order::Key(key)) if !key.is_empty() => conditions.push(Sql::new(behind(&keys, key))),
+        Some(Order::Key(_)) | None => {}
     }
     if !but.is_empty() {
         let but: Vec<&[String]> = but.iter().map(Vec::as_slice).collect();
@@ -124,7 +128,8 @@ pub(super) fn choose_roots(fitted: &Fitted<'_>, choice: Choice<'_>) -> Result<St
     let names = own.columns.names();
     columns.extend(names.iter().take(carried(own)).map(|name| column(&MYSQL, "o", name)));
     columns.push(event);
-    let mut sql = Sql::new(format!("SELECT {} FROM {}{joins} WHERE ", columns.join(", "), relation(root, None, ROOT)));
+    let rows = relation(root, None, ROOT);
+    let mut sql = Sql::new(format!("SELECT {} FROM {rows}{along}{joins} WHERE ", columns.join(", ")));
     sql.append(Sql::all(conditions));
     sql.push(&format!(" ORDER BY {order} LIMIT {limit} FOR UPDATE SKIP LOCKED"));
     Ok(rendered(sql))
@@ -311,6 +316,16 @@ fn holder<'t>(root: &'t Table, event: &FittedEvent<'t>) -> &'t Table {
         Place::Own => root,
         Place::Through { table, .. } => table,
     }
+}
+
+/// Pages of a table whose rows lie in the order of their key; 0 where they do not.
+pub(super) fn pages(table: &Table) -> String {
+    let name = literal(&table.name);
+    let clustered = identity_index(table).is_some_and(|(name, _)| name == PRIMARY);
+    format!(
+        "SELECT coalesce(max(DATA_LENGTH), 0) DIV @@innodb_page_size FROM information_schema.TABLES WHERE {clustered} AND \
+         TABLE_SCHEMA = database() AND TABLE_NAME = {name}"
+    )
 }
 
 /// True when roots can be read in the order of this event.

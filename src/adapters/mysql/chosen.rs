@@ -266,12 +266,11 @@ impl<'t, 'a> Taking<'t, 'a> {
         // Neighbours share a page, and the index is read in its order.
         let mut keys = keys(&place.rows);
         keys.sort_unstable_by(|one, other| in_order(one, other));
-        for keys in keys.chunks(KEYS_MAX) {
-            let text = batch::delete(place.table, keys, self.catalogue.is_small(place.table));
-            let deleted = self.link.execute(&text).await.map_err(refused)?;
-            agree(place.table, keys.len(), deleted)?;
-        }
-        Ok(())
+        let chunks = || keys.chunks(KEYS_MAX);
+        let small = self.catalogue.is_small(place.table);
+        let texts = chunks().map(|keys| batch::delete(place.table, keys, small)).collect();
+        let deleted = self.link.execute_each(texts).await.map_err(refused)?;
+        chunks().zip(deleted).try_for_each(|(keys, deleted)| agree(place.table, keys.len(), deleted))
     }
 }
 

@@ -20,9 +20,11 @@ use super::{
     catalogue::{self, Catalogue},
     dialect::MYSQL,
     failure, value,
+    version::version_number,
 };
 use crate::{
     adapters::{
+        apart::Apart,
         engine::{Patience, Server},
         sql::Sql,
     },
@@ -240,9 +242,34 @@ impl Link {
         self.answered(connection, done).map(|done| done.rows_affected())
     }
 
-    pub(super) async fn all(&mut self, text: &str) -> Result<Vec<MySqlRow>, sqlx::Error> {
+    /// The same of several, until one fails. The server goes from one to the next
+    /// while the caller computes.
+    pub(super) async fn execute_each(&mut self, texts: Vec<String>) -> Result<Vec<u64>, sqlx::Error> {
         let mut connection = self.take()?;
-        let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(text))).await;
+        let (connection, done) = Apart::start(async move {
+            let mut changed = Vec::with_capacity(texts.len());
+            for text in texts {
+                match connection.execute(sqlx::raw_sql(AssertSqlSafe(text))).await {
+                    Ok(done) => changed.push(done.rows_affected()),
+                    Err(error) => return (connection, Err(error)),
+                }
+            }
+            (connection, Ok(changed))
+        })
+        .end()
+        .await?;
+        self.answered(connection, done)
+    }
+
+    /// All rows of a statement, read while the caller computes.
+    pub(super) async fn all(&mut self, text: &str) -> Result<Vec<MySqlRow>, sqlx::Error> {
+        let (mut connection, text) = (self.take()?, text.to_owned());
+        let (connection, rows) = Apart::start(async move {
+            let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(text))).await;
+            (connection, rows)
+        })
+        .end()
+        .await?;
         self.answered(connection, rows)
     }
 
@@ -329,6 +356,12 @@ impl Link {
         }
     }
 
+    /// The schema as it was when it was last read, where it needs no look at it.
+    pub(super) fn known_catalogue(&self) -> Option<Arc<Catalogue>> {
+        let known = self.catalogue.as_ref().filter(|known| !known.catalogue.has_weak_tables());
+        known.map(|known| Arc::clone(&known.catalogue))
+    }
+
     /// The schema as it is now. Where the server shows that nothing has changed
     /// since it was read, it is not read again.
     pub(super) async fn catalogue(&mut self) -> Result<Arc<Catalogue>, SourceError> {
@@ -351,25 +384,4 @@ impl Link {
 /// Text of a statement with its values in it.
 pub(super) fn rendered(sql: Sql) -> String {
     sql.into_parts(&MYSQL).0
-}
-
-/// `10.11.4-MariaDB-1` or `8.0.36`. Behind `5.5.5-` stands the true version of
-/// some MariaDB servers.
-fn version_number(text: &str) -> Option<(u32, u32)> {
-    let text = text.strip_prefix("5.5.5-").unwrap_or(text);
-    let mut parts = text.split(['.', '-']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_read_as_both_servers_write_them() {
-        assert_eq!(version_number("10.11.19-MariaDB-0+deb12u1"), Some((10, 11)));
-        assert_eq!(version_number("5.5.5-10.4.8-MariaDB"), Some((10, 4)));
-        assert_eq!(version_number("8.0.36"), Some((8, 0)));
-        assert_eq!(version_number("unknown"), None);
-    }
 }

@@ -19,6 +19,7 @@ mod left;
 mod places;
 mod residue;
 mod restore;
+mod route;
 mod rowwise;
 mod session;
 mod shape;
@@ -27,6 +28,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod value;
+mod version;
 mod weak;
 mod wipe;
 

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     connection::{Access, Link},
-    failure, left, residue, restore,
+    failure, left, residue, restore, route,
     rowwise::{self, Turn},
     session, take,
     weak::Pending,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     adapters::{
         engine::{Patience, Server},
-        sql::{Open, Positions, Transaction, position_key},
+        sql::{Open, Positions, Transaction, position_key, set_out},
     },
     domain::{
         census::Census,
@@ -29,7 +29,8 @@ use crate::{
         selection::{Cause, Scope},
     },
     ports::{
-        Batch, Left, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source, SourceError, WipeJob, Wiped,
+        Batch, Left, Presence, Restoration, Route, Scan, SchemaFinding, Search, SearchJob, Source, SourceError,
+        WipeJob, Wiped,
     },
 };
 
@@ -115,7 +116,7 @@ impl MySqlSource {
         from: Option<&Order>,
     ) -> Result<take::Outcome, SourceError> {
         self.begin().await?;
-        let outcome = take::take(&mut self.link, dataset, scope, cause, limit, from).await;
+        let outcome = take::take(&mut self.link, dataset, scope, cause, limit, (from, false)).await;
         if outcome.is_err() {
             self.undo().await?;
         }
@@ -154,6 +155,20 @@ impl Scan for MySqlSource {
 }
 
 impl Source for MySqlSource {
+    async fn set_out(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        rows: u64,
+    ) -> Result<Route, SourceError> {
+        self.idle().await?;
+        let route = route::choose(&mut self.link, dataset, (scope, cause), rows).await?;
+        let start = (route == Route::ByPlace).then(|| Order::Key(Vec::new()));
+        set_out(&mut self.positions, position_key(dataset, cause), start);
+        Ok(route)
+    }
+
     async fn take(
         &mut self,
         dataset: &Dataset,
@@ -202,7 +217,7 @@ impl Source for MySqlSource {
             self.transaction = Transaction::Taken(open);
             return Ok(None);
         }
-        let outcome = take::take(&mut self.link, dataset, scope, cause, limit, open.reached.as_ref()).await?;
+        let outcome = take::take(&mut self.link, dataset, scope, cause, limit, (open.reached.as_ref(), true)).await?;
         let batches = open.batches + usize::from(outcome.batch.is_some());
         self.transaction = Transaction::Taken(Open { reached: outcome.position, batches, ..open });
         Ok(outcome.batch)

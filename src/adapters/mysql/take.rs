@@ -16,7 +16,7 @@ use super::{
     value, weak,
 };
 use crate::{
-    adapters::sql::{Selection, Table, carried, check_conditions, check_links, headings},
+    adapters::sql::{BY_PLACE_MAX, Selection, Table, carried, check_conditions, check_links, headings},
     domain::{
         deployment::Dataset,
         id::EventName,
@@ -40,9 +40,13 @@ pub(super) async fn take(
     scope: &Scope<'_>,
     cause: &Cause,
     limit: u32,
-    position: Option<&Order>,
+    (position, goes_on): (Option<&Order>, bool),
 ) -> Result<Outcome, SourceError> {
-    let catalogue = link.catalogue().await?;
+    let catalogue = match link.known_catalogue() {
+        // What the first batch of the transaction has used cannot be changed before its end.
+        Some(known) if goes_on => known,
+        _ => link.catalogue().await?,
+    };
     let schema = &catalogue.schema;
     let selection = Selection::new(dataset, scope, schema)?;
     let fitted = &selection.of.fitted;
@@ -58,6 +62,7 @@ pub(super) async fn take(
     let is_weak = weak::has_any(&catalogue, fitted);
     let own = fitted.event(scope.event)?;
     let mut from = position.cloned();
+    let limit = if matches!(from, Some(Order::Key(_))) { limit.min(BY_PLACE_MAX) } else { limit };
     let mut is_from_start = from.is_none();
     let mut passed: Vec<Vec<String>> = Vec::new();
     loop {
@@ -110,7 +115,7 @@ async fn choose_roots<'f>(
     let root = fitted.root;
     let own = fitted.event(scope.event)?;
     let driving = fitted.event(event_of(cause, scope))?;
-    let by_event = batch::is_indexed(root, driving);
+    let by_event = batch::is_indexed(root, driving) && !matches!(from, Some(Order::Key(_)));
     let held = selection.held_strictly()?;
     let choice = Choice { driven: selection.driven(cause)?, own, held, by_event, from, but, limit };
     let rows = link.all(&batch::choose_roots(fitted, choice)?).await.map_err(refused)?;

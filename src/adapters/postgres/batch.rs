@@ -27,15 +27,63 @@ pub(super) struct Spot {
 impl Spot {
     /// Two values of a row, from `at`: `tableoid` and `ctid`.
     pub(super) fn read(line: &Line, at: usize) -> Result<Self, SourceError> {
-        let strange = || super::copy::strange("a row has no place");
-        let ctid = line.text(at + 1)?;
-        let inner = ctid.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or_else(strange)?;
-        let (block, number) = inner.split_once(',').ok_or_else(strange)?;
-        Ok(Self {
-            table: line.number(at)?,
-            block: block.parse().map_err(|_| strange())?,
-            line: number.parse().map_err(|_| strange())?,
-        })
+        let table = line.field(at)?.and_then(digits);
+        Ok(Self { table: table.ok_or_else(nowhere)?, ..Self::alone(line, at + 1)? })
+    }
+
+    /// One value of a row, `ctid`, where there is but one table.
+    pub(super) fn alone(line: &Line, at: usize) -> Result<Self, SourceError> {
+        let read = |ctid: &[u8]| {
+            let inner = ctid.strip_prefix(b"(")?.strip_suffix(b")")?;
+            let comma = memchr::memchr(b',', inner)?;
+            let (block, number) = (digits(inner.get(..comma)?)?, digits(inner.get(comma + 1..)?)?);
+            Some(Self { table: 0, block, line: u16::try_from(number).ok()? })
+        };
+        line.field(at)?.and_then(read).ok_or_else(nowhere)
+    }
+}
+
+fn nowhere() -> SourceError {
+    super::copy::strange("a row has no place")
+}
+
+fn digits(text: &[u8]) -> Option<u32> {
+    let add = |number: u32, digit: &u8| {
+        let digit = char::from(*digit).to_digit(10)?;
+        number.checked_mul(10)?.checked_add(digit)
+    };
+    if text.is_empty() { None } else { text.iter().try_fold(0, add) }
+}
+
+/// Where the next batch begins.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Start {
+    /// At this value of the driving event, the earliest first.
+    Event(Cell),
+    /// Behind this place, in the order in which the rows lie.
+    Place(Spot),
+}
+
+impl Start {
+    /// Before the first row of a table.
+    pub(super) const FIRST_PLACE: Self = Self::Place(Spot { table: 0, block: 0, line: 0 });
+
+    /// Which rows come from here on, and in which order.
+    fn onwards(start: Option<&Self>, event: &str, place: &str) -> (Option<Sql>, String) {
+        let by_event = format!(" ORDER BY {event}");
+        match start {
+            None => (None, by_event),
+            Some(Self::Event(value)) => {
+                let mut reached = Sql::new(format!("{event} >= "));
+                reached.bind(value.clone());
+                (Some(reached), by_event)
+            }
+            // The server reads the table from there; were it to sort, it would sort
+            // the rest of the table for each batch.
+            Some(Self::Place(last)) => {
+                (Some(Sql::new(format!("{place} > '({},{})'::tid", last.block, last.line))), String::new())
+            }
+        }
     }
 }
 
@@ -50,37 +98,34 @@ fn tables(spots: &[Spot]) -> String {
     format!("'{{{listed}}}'::oid[]")
 }
 
-/// Roots with their place, the value they are sorted by, and what is carried of
-/// their event; the earliest first, from `position` on. `but` are left out.
+/// Roots with their place, the value of their driving event, and what is carried of
+/// their own, from `start` on. `but` are left out.
 pub(super) fn choose_roots(
     fitted: &Fitted<'_>,
     driven: Driven<'_>,
     own: &FittedEvent<'_>,
     held: Option<Sql>,
-    position: Option<&Cell>,
+    start: Option<&Start>,
     (limit, but): (u32, &[Spot]),
 ) -> String {
     let condition = fitted.dataset.condition.as_deref();
-    let order = driven.driving.plain();
+    let event = driven.driving.plain();
     let mut taken = identity(&POSTGRES, fitted.root, condition, ROOT);
     let place = taken.get(1).cloned().unwrap_or_default();
-    taken.push(order.clone());
+    let (onwards, order) = Start::onwards(start, &event, &place);
+    taken.push(event);
     if carried(own) > 0 {
         taken.extend(own.columns.names().into_iter().map(|name| column(&POSTGRES, "o", name)));
     }
     let mut conditions = driven.conditions;
     conditions.extend(held.map(Sql::negated));
-    if let Some(position) = position {
-        let mut reached = Sql::new(format!("{order} >= "));
-        reached.bind(position.clone());
-        conditions.push(reached);
-    }
+    conditions.extend(onwards);
     if !but.is_empty() {
         conditions.push(Sql::new(format!("{place} <> ALL ({})", places(but))));
     }
     let mut sql = Sql::new(format!("SELECT {} FROM {} WHERE ", taken.join(", "), driven.from));
     sql.append(Sql::all(conditions));
-    sql.push(&format!(" ORDER BY {order} LIMIT {limit} FOR UPDATE OF {ROOT} SKIP LOCKED"));
+    sql.push(&format!("{order} LIMIT {limit} FOR UPDATE OF {ROOT} SKIP LOCKED"));
     Link::text(sql)
 }
 
@@ -101,32 +146,28 @@ pub(super) fn still_there(table: &Table, spots: &[Spot]) -> String {
     format!("SELECT tableoid, ctid FROM {} WHERE {}", table.sql, at("", spots))
 }
 
-/// Deletes roots in one statement and returns the place and all stored columns of
-/// each; the earliest first, from `position` on.
+/// Deletes roots in one statement, from `start` on, and returns all stored columns of
+/// each, and behind them its place.
 pub(super) fn delete_at_once(
     fitted: &Fitted<'_>,
     driven: Driven<'_>,
     held: Option<Sql>,
-    position: Option<&Cell>,
+    start: Option<&Start>,
     limit: u32,
 ) -> String {
     let rows = identity(&POSTGRES, fitted.root, fitted.dataset.condition.as_deref(), ROOT);
     let place = rows.get(1).cloned().unwrap_or_default();
-    let order = driven.driving.plain();
+    let (onwards, order) = Start::onwards(start, &driven.driving.plain(), &place);
     let mut conditions = driven.conditions;
     conditions.extend(held.map(Sql::negated));
-    if let Some(position) = position {
-        let mut reached = Sql::new(format!("{order} >= "));
-        reached.bind(position.clone());
-        conditions.push(reached);
-    }
-    let columns: String = fitted.root.stored().map(|stored| format!(", d.{}", quote(&stored.name))).collect();
+    conditions.extend(onwards);
+    let columns: String = fitted.root.stored().map(|stored| format!("d.{}, ", quote(&stored.name))).collect();
     let mut sql = Sql::new(format!(
         "DELETE FROM {} AS d WHERE d.ctid = ANY (ARRAY (SELECT {place} FROM {} WHERE ",
         fitted.root.sql, driven.from
     ));
     sql.append(Sql::all(conditions));
-    sql.push(&format!(" ORDER BY {order} LIMIT {limit})) RETURNING d.tableoid, d.ctid{columns}"));
+    sql.push(&format!("{order} LIMIT {limit})) RETURNING {columns}d.ctid"));
     Link::text(sql)
 }
 
@@ -206,8 +247,10 @@ mod tests {
         let spot = Spot::read(&line, 0).unwrap();
         assert_eq!(spot, Spot { table: 16401, block: 7, line: 12 });
         assert_eq!(places(&[spot, spot]), "'{\"(7,12)\",\"(7,12)\"}'::tid[]");
-        line.read(b"16401\tnowhere\n").unwrap();
-        assert!(Spot::read(&line, 0).is_err());
+        for strange in ["16401\tnowhere", "16401\t(7)", "16401\t(,12)", "16401\t(7,70000)", "\t(7,12)", "16401\t\\N"] {
+            line.read(strange.as_bytes()).unwrap();
+            assert!(Spot::read(&line, 0).is_err(), "{strange}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    batch::{self, Spot},
+    batch::{self, Spot, Start},
     copy::Form,
     link::Link,
     take::Order,
@@ -20,8 +20,8 @@ pub(super) struct Chosen {
     pub(super) rows: Vec<Vec<(Spot, usize)>>,
     /// What is carried of each record's event, by record number.
     pub(super) carried: Vec<Vec<Cell>>,
-    /// The last root's value in the order of the scan.
-    pub(super) reached: Option<Cell>,
+    /// The last root in the order of the scan.
+    pub(super) reached: Option<Start>,
     /// No other root is left behind these.
     pub(super) complete: bool,
     /// Rows that belong to a record, by whatever way.
@@ -72,11 +72,11 @@ pub(super) async fn choose(
     link: &mut Link,
     selection: &Selection<'_>,
     order: Order<'_>,
-    position: Option<&Cell>,
+    start: Option<&Start>,
 ) -> Result<Chosen, SourceError> {
     let mut passed: Vec<Spot> = Vec::new();
     loop {
-        let mut chosen = choose_roots(link, selection, order, position, &passed).await?;
+        let mut chosen = choose_roots(link, selection, order, start, &passed).await?;
         if chosen.is_empty() {
             return Ok(chosen);
         }
@@ -101,13 +101,13 @@ async fn choose_roots(
     link: &mut Link,
     selection: &Selection<'_>,
     order: Order<'_>,
-    position: Option<&Cell>,
+    start: Option<&Start>,
     but: &[Spot],
 ) -> Result<Chosen, SourceError> {
     let fitted = &selection.of.fitted;
     let own = fitted.event(selection.of.scope.event)?;
     let (driven, held) = (selection.driven(order.cause)?, selection.held_strictly()?);
-    let statement = batch::choose_roots(fitted, driven, own, held, position, (order.limit, but));
+    let statement = batch::choose_roots(fitted, driven, own, held, start, (order.limit, but));
     let holder = match own.place {
         Place::Through { table, .. } => table,
         Place::Own => fitted.root,
@@ -116,8 +116,12 @@ async fn choose_roots(
         own.columns.names().iter().map(|name| holder.column(name).map_or(Form::Text, Form::of)).collect();
     let (mut roots, mut values, mut reached) = (Vec::new(), Vec::new(), None);
     link.each(&statement, |line| {
-        roots.push((Spot::read(line, 0)?, roots.len()));
-        reached = Some(line.cell(2, Form::Text)?);
+        let spot = Spot::read(line, 0)?;
+        roots.push((spot, roots.len()));
+        reached = Some(match start {
+            Some(Start::Place(_)) => Start::Place(spot),
+            Some(Start::Event(_)) | None => Start::Event(line.cell(2, Form::Text)?),
+        });
         let carried = forms.iter().take(carried(own)).enumerate().map(|(at, form)| line.cell(3 + at, *form));
         values.push(carried.collect::<Result<Vec<_>, _>>()?);
         Ok(())

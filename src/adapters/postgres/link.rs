@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     adapters::{
+        apart::Apart,
         engine::{Patience, STATEMENT_TIMEOUT_HINT, Server},
         sql::{Misfit, Session, Sql, Table, parenthesised},
     },
@@ -148,9 +149,13 @@ impl Link {
         &mut self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, sqlx::Error> {
-        let gone = || sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::NotConnected));
         let mut session = self.session.take().ok_or_else(gone)?;
         let outcome = work(&mut session).await;
+        self.answered(session, outcome)
+    }
+
+    /// Keeps the session if the server has answered.
+    fn answered<T>(&mut self, session: PgConnection, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         if outcome.as_ref().err().is_none_or(|error| failure::meaning(error) != Meaning::Lost) {
             self.session = Some(session);
         }
@@ -193,25 +198,37 @@ impl Link {
         statement: &str,
         mut take: impl FnMut(&Line) -> Result<(), SourceError>,
     ) -> Result<Result<u64, sqlx::Error>, SourceError> {
-        let (mut rows, mut outcome, mut line) = (0, Ok(()), Line::default());
-        let copied = self
-            .with(async |session| {
-                let mut stream = session.copy_out_raw(&format!("COPY ({statement}) TO STDOUT")).await?;
-                while let Some(bytes) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
-                    rows += 1;
-                    if outcome.is_ok() {
-                        outcome = line.read(&bytes?).and_then(|()| take(&line));
-                    } else {
-                        bytes?;
-                    }
-                }
-                Ok(())
-            })
-            .await;
-        match (copied, outcome) {
-            (Err(error), _) => Ok(Err(error)),
-            (Ok(()), Err(error)) => Err(error),
-            (Ok(()), Ok(())) => Ok(Ok(rows)),
+        let Some(mut session) = self.session.take() else { return Ok(Err(gone())) };
+        let copied = copy(&mut session, statement, &mut take).await;
+        self.copied(session, copied)
+    }
+
+    /// Like `each_or`, while the caller computes. `take` adds each row to `into`, which
+    /// is handed back. The commands `before` the statement may be none.
+    pub(super) async fn each_apart<T: Send + 'static>(
+        &mut self,
+        (before, statement): (String, String),
+        mut into: T,
+        take: fn(&mut T, &Line) -> Result<(), SourceError>,
+    ) -> Result<Result<T, sqlx::Error>, SourceError> {
+        let Some(mut session) = self.session.take() else { return Ok(Err(gone())) };
+        let copying = Apart::start(async move {
+            let copied = match sqlx::raw_sql(AssertSqlSafe(before)).execute(&mut session).await {
+                Ok(_) => copy(&mut session, &statement, &mut |line: &Line| take(&mut into, line)).await,
+                Err(error) => Copied { rows: Err(error), taken: Ok(()) },
+            };
+            (session, copied, into)
+        });
+        match copying.end().await {
+            Ok((session, copied, into)) => Ok(self.copied(session, copied)?.map(|_| into)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn copied(&mut self, session: PgConnection, copied: Copied) -> Result<Result<u64, sqlx::Error>, SourceError> {
+        match (self.answered(session, copied.rows), copied.taken) {
+            (Ok(_), Err(error)) => Err(error),
+            (rows, _) => Ok(rows),
         }
     }
 
@@ -256,6 +273,11 @@ impl Link {
         Ok(read)
     }
 
+    /// The schema as it was when it was last read.
+    pub(super) fn known_catalogue(&self) -> Option<Arc<Catalogue>> {
+        self.catalogue.clone()
+    }
+
     /// The statement's text; PostgreSQL's literals stand in it.
     pub(super) fn text(sql: Sql) -> String {
         sql.into_parts(&POSTGRES).0
@@ -298,6 +320,38 @@ impl Session for Link {
         let hint = "write a condition over the table's own columns, as it would stand behind WHERE";
         Ok(Some(Misfit::new(message, hint)))
     }
+}
+
+/// What became of a statement, and of its rows.
+struct Copied {
+    rows: Result<u64, sqlx::Error>,
+    taken: Result<(), SourceError>,
+}
+
+/// Hands every row of a statement to `take`. All are drained, also after an error of it.
+async fn copy(
+    session: &mut PgConnection,
+    statement: &str,
+    take: &mut impl FnMut(&Line) -> Result<(), SourceError>,
+) -> Copied {
+    let (mut rows, mut taken, mut line) = (0, Ok(()), Line::default());
+    let copied = async {
+        let mut stream = session.copy_out_raw(&format!("COPY ({statement}) TO STDOUT")).await?;
+        while let Some(bytes) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
+            let bytes = bytes?;
+            rows += 1;
+            if taken.is_ok() {
+                taken = line.read(&bytes).and_then(|()| take(&line));
+            }
+        }
+        Ok(())
+    };
+    let copied = copied.await;
+    Copied { rows: copied.map(|()| rows), taken }
+}
+
+fn gone() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::NotConnected))
 }
 
 /// An answer of one number.

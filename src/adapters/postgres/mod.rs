@@ -18,6 +18,7 @@ mod left;
 mod link;
 pub mod residue;
 mod restore;
+mod route;
 pub(in crate::adapters) mod session;
 mod shape;
 mod source;

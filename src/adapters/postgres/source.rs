@@ -11,28 +11,29 @@ use chrono::{DateTime, Utc};
 use std::time::Duration;
 
 use super::{
+    batch::Start,
     census, clock, failure, inspect, left,
     link::{Access, Link, only},
-    look, residue, restore,
+    look, residue, restore, route,
     take::{self, Order},
     wipe,
 };
 use crate::{
     adapters::{
         engine::{Patience, Server},
-        sql::{Open, Positions, Transaction, position_key},
+        sql::{Open, Positions, Transaction, position_key, set_out},
     },
     domain::{
         census::Census,
         deployment::Dataset,
         explain::RecordFacts,
         id::SourceName,
-        record::Cell,
         seal::SealReceipt,
         selection::{Cause, Scope},
     },
     ports::{
-        Batch, Left, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source, SourceError, WipeJob, Wiped,
+        Batch, Left, Presence, Restoration, Route, Scan, SchemaFinding, Search, SearchJob, Source, SourceError,
+        WipeJob, Wiped,
     },
 };
 
@@ -40,15 +41,11 @@ use crate::{
 #[derive(Debug)]
 pub struct PostgresSource {
     link: Link,
-    transaction: Transaction<Cell, u64>,
-    positions: Positions<Cell>,
+    transaction: Transaction<Start, u64>,
+    positions: Positions<Start>,
 }
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET CONSTRAINTS ALL DEFERRED";
-
-/// Constraints that may be checked late are: a row may point at another that is
-/// deleted, or comes back, after it.
-const DEFERRED: &str = "SET CONSTRAINTS ALL DEFERRED";
 
 /// The transaction's number, for whoever has to ask what became of it.
 const NUMBER: &str = "SELECT pg_current_xact_id()";
@@ -178,6 +175,20 @@ impl Scan for PostgresSource {
 }
 
 impl Source for PostgresSource {
+    async fn set_out(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        rows: u64,
+    ) -> Result<Route, SourceError> {
+        self.idle().await?;
+        let route = route::choose(&mut self.link, dataset, (scope, cause), rows).await?;
+        let start = (route == Route::ByPlace).then_some(Start::FIRST_PLACE);
+        set_out(&mut self.positions, position_key(dataset, cause), start);
+        Ok(route)
+    }
+
     async fn take(
         &mut self,
         dataset: &Dataset,
@@ -192,7 +203,7 @@ impl Source for PostgresSource {
         self.begin().await?;
         let position = position_key(dataset, cause);
         let from = self.positions.get(&position).cloned();
-        let order = Order { dataset, scope, cause, limit, position: from.as_ref() };
+        let order = Order { dataset, scope, cause, limit, start: from.as_ref(), goes_on: false };
         let outcome = match take::take(&mut self.link, order).await {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -225,9 +236,7 @@ impl Source for PostgresSource {
         limit: u32,
     ) -> Result<Option<Batch>, SourceError> {
         let open = self.transaction.go_on(&position_key(dataset, cause))?;
-        // What was taken before is checked; what is taken now may come in any order.
-        self.link.command(DEFERRED).await.map_err(|error| self.link.failed(&error))?;
-        let order = Order { dataset, scope, cause, limit, position: open.reached.as_ref() };
+        let order = Order { dataset, scope, cause, limit, start: open.reached.as_ref(), goes_on: true };
         let outcome = take::take(&mut self.link, order).await?;
         let batches = open.batches + usize::from(outcome.batch.is_some());
         self.transaction = Transaction::Taken(Open { reached: outcome.position, batches, ..open });

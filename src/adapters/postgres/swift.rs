@@ -6,16 +6,15 @@
 //! the batch is taken row by row.
 
 use super::{
-    batch,
+    batch::{self, Spot, Start},
     copy::{Form, Line, Returned},
     failure::{self, Meaning},
     link::Link,
-    take::{Order, Outcome, refused},
+    take::{DEFERRED, Order, Outcome, refused},
 };
 use crate::{
-    adapters::sql::{FittedEvent, Gathered, Place, Selection, headings, miscounted},
-    domain::{event::Reading, record::Cell, selection::Cause},
-    ports::{Batch, SourceError},
+    adapters::sql::{FittedEvent, Furthest, Gathered, Selection, headings, miscounted},
+    ports::{Batch, Route, SourceError},
 };
 
 const BEGIN: &str = "SAVEPOINT swift; SET LOCAL lock_timeout = 20";
@@ -28,20 +27,15 @@ pub(super) async fn take(
     order: Order<'_>,
     own: &FittedEvent<'_>,
 ) -> Result<Option<Outcome>, SourceError> {
-    let by_own_event = match order.cause {
-        Cause::Due | Cause::WithParent => true,
-        Cause::Event(name) => name == order.scope.event,
-    };
-    let hangs = selection.of.fitted.children.iter().any(|child| child.number.is_some());
-    if hangs || !by_own_event || !matches!(own.place, Place::Own) {
+    if !selection.of.fitted.stands_alone(order.scope.event, order.cause)? {
         return Ok(None);
     }
-    link.command(BEGIN).await.map_err(|error| refused(link, &error))?;
-    let mut taken = delete(link, selection, order, own, order.position).await?;
-    let mut start = order.position;
+    let begin = if order.goes_on { format!("{DEFERRED}; {BEGIN}") } else { BEGIN.to_owned() };
+    let mut taken = delete(link, selection, (order, order.start), own, begin).await?;
+    let mut start = order.start;
     if start.is_some() && taken.as_ref().is_some_and(|outcome| outcome.batch.is_none()) {
         start = None;
-        taken = delete(link, selection, order, own, None).await?;
+        taken = delete(link, selection, (order, None), own, String::new()).await?;
     }
     match &mut taken {
         // The application holds a row.
@@ -60,45 +54,56 @@ pub(super) async fn take(
 async fn delete(
     link: &mut Link,
     selection: &Selection<'_>,
-    order: Order<'_>,
+    (order, start): (Order<'_>, Option<&Start>),
     own: &FittedEvent<'_>,
-    position: Option<&Cell>,
+    before: String,
 ) -> Result<Option<Outcome>, SourceError> {
     let fitted = &selection.of.fitted;
-    let statement = batch::delete_at_once(
-        fitted,
-        selection.driven(order.cause)?,
-        selection.held_strictly()?,
-        position,
-        order.limit,
-    );
+    let statement =
+        batch::delete_at_once(fitted, selection.driven(order.cause)?, selection.held_strictly()?, start, order.limit);
     let limit = usize::try_from(order.limit).unwrap_or(usize::MAX);
     let forms = Form::of_stored(fitted.root);
     let missing = || miscounted(&fitted.root.name, "a column is not returned");
-    let sorted_by = 2 + fitted.root.position(own.columns.first()).ok_or_else(missing)?;
-    let mut gathered = Gathered::new(fitted, own, order.scope, limit, forms.len())?;
-    let mut sorted: Vec<Cell> = Vec::with_capacity(limit.min(1 << 16));
-    let gather = |line: &Line| {
-        gathered.add(sorted.len(), 0, &Returned { line, skip: 2, forms: &forms, carried: &[] })?;
-        sorted.push(line.cell(sorted_by, Form::Text)?);
-        Ok(())
+    let route = if matches!(start, Some(Start::Place(_))) { Route::ByPlace } else { Route::ByEvent };
+    let batch = Deleted {
+        gathered: Gathered::new(fitted, own, order.scope, limit, forms.len())?,
+        rows: 0,
+        sorted_by: fitted.root.position(own.columns.first()).ok_or_else(missing)?,
+        furthest: Furthest::on(route),
+        forms,
     };
-    match link.each_or(&statement, gather).await? {
-        Ok(_) => {}
-        Err(error) if failure::meaning(&error) == Meaning::Locked => return Ok(None),
-        Err(error) => return Err(refused(link, &error)),
-    }
-    if sorted.is_empty() {
+    let Deleted { mut gathered, rows, furthest, .. } =
+        match link.each_apart((before, statement), batch, Deleted::add).await? {
+            Ok(batch) => batch,
+            Err(error) if failure::meaning(&error) == Meaning::Locked => return Ok(None),
+            Err(error) => return Err(refused(link, &error)),
+        };
+    if rows == 0 {
         return Ok(Some(Outcome { batch: None, position: None }));
     }
-    let complete = sorted.len() < limit;
-    gathered.shorten(sorted.len());
-    let records = gathered.finish()?;
-    let latest = records.iter().zip(sorted).filter_map(|(taken, sorted)| match taken.event {
-        Reading::At(at) => Some((at, sorted)),
-        Reading::Absent | Reading::Malformed => None,
-    });
-    let position = latest.max_by_key(|(at, _)| *at).map(|(_, sorted)| sorted).filter(|_| !complete);
-    let batch = Batch { tables: headings(fitted), records, last: complete };
-    Ok(Some(Outcome { batch: Some(batch), position }))
+    let complete = rows < limit;
+    gathered.shorten(rows);
+    let batch = Batch { tables: headings(fitted), records: gathered.finish()?, last: complete };
+    let position = furthest.start(Start::Place, Start::Event);
+    Ok(Some(Outcome { batch: Some(batch), position: position.filter(|_| !complete) }))
+}
+
+/// Rows of the statement, each a record.
+struct Deleted {
+    gathered: Gathered,
+    rows: usize,
+    forms: Vec<Form>,
+    /// Where the driving event stands.
+    sorted_by: usize,
+    furthest: Furthest<Spot>,
+}
+
+impl Deleted {
+    fn add(&mut self, line: &Line) -> Result<(), SourceError> {
+        self.gathered.add(self.rows, 0, &Returned { line, skip: 0, forms: &self.forms, carried: &[] })?;
+        let event = self.gathered.event(self.rows);
+        self.rows += 1;
+        let (place, value) = (self.forms.len(), self.sorted_by);
+        self.furthest.add(event, || Spot::alone(line, place), || line.cell(value, Form::Text))
+    }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    batch::{self, Spot},
+    batch::{self, Spot, Start},
     catalogue::Catalogue,
     chosen::{Chosen, choose, choose_level, find},
     copy::{Form, Line, Returned},
@@ -26,7 +26,6 @@ use crate::{
     },
     domain::{
         deployment::Dataset,
-        record::Cell,
         selection::{Cause, Scope},
     },
     ports::{Batch, SourceError, Taken},
@@ -35,7 +34,7 @@ use crate::{
 /// A batch with the position to go on from once it is committed.
 pub(super) struct Outcome {
     pub(super) batch: Option<Batch>,
-    pub(super) position: Option<Cell>,
+    pub(super) position: Option<Start>,
 }
 
 /// How often a schema may change while it is being locked.
@@ -48,12 +47,22 @@ pub(super) struct Order<'a> {
     pub(super) scope: &'a Scope<'a>,
     pub(super) cause: &'a Cause,
     pub(super) limit: u32,
-    pub(super) position: Option<&'a Cell>,
+    pub(super) start: Option<&'a Start>,
+    /// The transaction has batches already.
+    pub(super) goes_on: bool,
 }
+
+/// Constraints that may be checked late are: a row may point at another that is
+/// deleted after it. What a transaction took before is checked by then.
+pub(super) const DEFERRED: &str = "SET CONSTRAINTS ALL DEFERRED";
 
 /// Runs inside an open transaction.
 pub(super) async fn take(link: &mut Link, order: Order<'_>) -> Result<Outcome, SourceError> {
-    let catalogue = lock_schema(link, order.dataset).await?;
+    let catalogue = match link.known_catalogue() {
+        // The locks of the first batch keep the tables as they were.
+        Some(known) if order.goes_on => known,
+        _ => lock_schema(link, order.dataset).await?,
+    };
     let schema = &catalogue.schema;
     let selection = Selection::new(order.dataset, order.scope, schema)?;
     let fitted = &selection.of.fitted;
@@ -68,7 +77,10 @@ pub(super) async fn take(link: &mut Link, order: Order<'_>) -> Result<Outcome, S
         check_constraints(link).await?;
         return Ok(outcome);
     }
-    let mut start = order.position;
+    if order.goes_on {
+        link.command(DEFERRED).await.map_err(|error| refused(link, &error))?;
+    }
+    let mut start = order.start;
     let mut chosen = choose(link, &selection, order, start).await?;
     if chosen.is_empty() && start.is_some() {
         start = None;
@@ -165,7 +177,7 @@ impl<'t, 'a> Taking<'t, 'a> {
 
     /// Seals what the links were, and cuts them. Rows that lost another link just
     /// now lie elsewhere, so that they are looked up again; they are locked.
-    async fn unlink(&mut self, child: &FittedChild<'a>, gathered: &mut Gathered<'_>) -> Result<(), SourceError> {
+    async fn unlink(&mut self, child: &FittedChild<'a>, gathered: &mut Gathered) -> Result<(), SourceError> {
         let Some(number) = child.number else { return Ok(()) };
         let found = find(self.link, &self.selection.of.fitted, child, &mut self.chosen).await?;
         if let Some(rows) = self.chosen.rows.get_mut(number) {
@@ -185,7 +197,7 @@ impl<'t, 'a> Taking<'t, 'a> {
         Ok(())
     }
 
-    async fn delete(&mut self, number: usize, gathered: &mut Gathered<'_>) -> Result<(), SourceError> {
+    async fn delete(&mut self, number: usize, gathered: &mut Gathered) -> Result<(), SourceError> {
         let tables = self.selection.of.fitted.tables();
         let Some(table) = tables.get(number) else { return Ok(()) };
         let forms = Form::of_stored(table);
@@ -203,7 +215,7 @@ impl<'t, 'a> Taking<'t, 'a> {
         &mut self,
         statement: &str,
         (number, table, forms): (usize, &Table, &[Form]),
-        gathered: &mut Gathered<'_>,
+        gathered: &mut Gathered,
     ) -> Result<u64, SourceError> {
         let rows = self.chosen.rows.get(number).map_or(&[][..], Vec::as_slice);
         let records: HashMap<Spot, usize> = rows.iter().copied().collect();

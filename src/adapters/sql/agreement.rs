@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{
     dialect::Dialect,
-    event::{EventSql, just_after, read},
+    event::{EventSql, Reader, just_after},
     fit::FittedEvent,
     text::Sql,
 };
@@ -145,7 +145,8 @@ fn bounds(values: &[Reading]) -> Vec<DateTime<Utc>> {
 pub(in crate::adapters) async fn agree(bench: &mut impl Bench, event: &FittedEvent<'_>, zone: Tz) {
     let sql = EventSql::new(bench.dialect(), event, "v", zone);
     let cells = bench.cells(&event.columns.names()).await;
-    let readings: Vec<Reading> = cells.iter().map(|cells| read(event, zone, cells)).collect();
+    let reader = Reader::new(event, zone);
+    let readings: Vec<Reading> = cells.iter().map(|cells| reader.read(cells)).collect();
     let expect = |is: &dyn Fn(&Reading) -> bool| readings.iter().map(is).collect::<Vec<bool>>();
     let said = |wanted: Vec<bool>, found: Vec<bool>, what: &str| {
         for (at, (wanted, found)) in wanted.iter().zip(&found).enumerate() {

@@ -11,11 +11,11 @@ use chrono_tz::Tz;
 
 use super::{
     dialect::{Dialect, Passed, Shape},
-    fit::{Columns, FittedEvent, Place},
+    fit::{FittedEvent, Place},
     text::{Sql, column},
 };
 use crate::domain::{
-    event::{self, Reading},
+    event::{self, Format, Reading},
     record::Cell,
 };
 
@@ -34,19 +34,33 @@ pub(crate) fn just_after(instant: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// Reads an event from its column, or from its pair of columns.
-pub(crate) fn read(event: &FittedEvent<'_>, zone: Tz, cells: &[Cell]) -> Reading {
-    let zone = event.zone.unwrap_or(zone);
-    match (event.columns, cells) {
-        (Columns::One { .. }, [cell]) => event::interpret(cell, event.format, zone, event.absent),
-        (Columns::DateAndTime { .. }, [date, time]) => {
-            // The date alone says whether there is anything to read.
-            if event::interpret(date, event.format, zone, event.absent) == Reading::Absent {
-                return Reading::Absent;
+#[derive(Debug)]
+pub(crate) struct Reader {
+    format: Format,
+    zone: Tz,
+    absent: Vec<String>,
+}
+
+impl Reader {
+    pub(crate) fn new(event: &FittedEvent<'_>, zone: Tz) -> Self {
+        Self { format: event.format, zone: event.zone.unwrap_or(zone), absent: event.absent.to_vec() }
+    }
+
+    /// What the values of its columns say, in the order of `Columns::names`.
+    pub(crate) fn read(&self, cells: &[Cell]) -> Reading {
+        let interpret = |cell: &Cell, absent| event::interpret(cell, self.format, self.zone, absent);
+        match cells {
+            [cell] => interpret(cell, &self.absent),
+            [date, time] => {
+                // The date alone says whether there is anything to read.
+                if interpret(date, &self.absent) == Reading::Absent {
+                    return Reading::Absent;
+                }
+                let (Cell::Text(date), Cell::Text(time)) = (date, time) else { return Reading::Malformed };
+                interpret(&Cell::Text([date, time].map(Vec::as_slice).join(&b' ')), &[])
             }
-            let (Cell::Text(date), Cell::Text(time)) = (date, time) else { return Reading::Malformed };
-            event::interpret(&Cell::Text([date, time].map(Vec::as_slice).join(&b' ')), event.format, zone, &[])
+            _ => Reading::Malformed,
         }
-        _ => Reading::Malformed,
     }
 }
 

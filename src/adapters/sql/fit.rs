@@ -16,6 +16,7 @@ use crate::{
         event::{Column, EventColumn, Format},
         id::EventName,
         locator,
+        selection::Cause,
     },
     ports::SourceError,
 };
@@ -128,6 +129,17 @@ impl<'a> Fitted<'a> {
             )
             .into_error(self.dataset)
         })
+    }
+
+    /// Nothing hangs on a record, and its own row alone says whether it moves for
+    /// `cause`; `own` starts its period.
+    pub(crate) fn stands_alone(&self, own: &EventName, cause: &Cause) -> Result<bool, SourceError> {
+        let by_own_event = match cause {
+            Cause::Due | Cause::WithParent => true,
+            Cause::Event(name) => name == own,
+        };
+        let hangs = self.children.iter().any(|child| child.number.is_some());
+        Ok(by_own_event && !hangs && matches!(self.event(own)?.place, Place::Own))
     }
 
     /// Own tables by number; 0 is the root.

@@ -4,7 +4,7 @@
 use zeroize::Zeroizing;
 
 use super::{
-    event::{self, carried},
+    event::{Reader, carried},
     fit::{Fitted, FittedEvent, Place},
     schema::Column,
 };
@@ -51,7 +51,7 @@ pub(crate) fn headings(fitted: &Fitted<'_>) -> Vec<segment::Table> {
 
 /// Records under construction, by record number.
 #[derive(Debug)]
-pub(crate) struct Gathered<'f> {
+pub(crate) struct Gathered {
     root: String,
     records: Vec<Option<Taken>>,
     rows: Vec<(Zeroizing<Vec<u8>>, Vec<u64>)>,
@@ -59,21 +59,20 @@ pub(crate) struct Gathered<'f> {
     row_bytes: usize,
     /// Stored columns by table number.
     widths: Vec<usize>,
-    /// Each with its column's declaration.
-    key: Vec<(usize, String)>,
-    subject: Option<(usize, String)>,
-    own: &'f FittedEvent<'f>,
+    /// Each with its column's declaration, where that names a character set.
+    key: Vec<(usize, Option<String>)>,
+    subject: Option<(usize, Option<String>)>,
+    reader: Reader,
     /// Where the event's values stand in a returned root.
     event: Vec<usize>,
-    zone: chrono_tz::Tz,
 }
 
-impl<'f> Gathered<'f> {
+impl Gathered {
     /// `roots` records without rows. What is carried of a root's event stands at
     /// `carried_from` in a returned root.
     pub(crate) fn new(
         fitted: &Fitted<'_>,
-        own: &'f FittedEvent<'f>,
+        own: &FittedEvent<'_>,
         scope: &Scope<'_>,
         roots: usize,
         carried_from: usize,
@@ -82,7 +81,8 @@ impl<'f> Gathered<'f> {
         let at = |name: &str| fitted.root.position(name).ok_or_else(missing);
         let declared = |name: &str| {
             let column = fitted.root.column(name).ok_or_else(missing)?;
-            Ok::<_, SourceError>((at(name)?, column.declared.clone()))
+            let declared = locator::charset(&column.declared).map(|_| column.declared.clone());
+            Ok::<_, SourceError>((at(name)?, declared))
         };
         let widths: Vec<usize> = headings(fitted).into_iter().map(|table| table.columns.len()).collect();
         let event = match own.place {
@@ -97,9 +97,8 @@ impl<'f> Gathered<'f> {
             key: fitted.dataset.key.iter().map(|name| declared(name)).collect::<Result<_, _>>()?,
             subject: fitted.dataset.subject.as_deref().map(declared).transpose()?,
             widths,
-            own,
+            reader: Reader::new(own, scope.zone),
             event,
-            zone: scope.zone,
         })
     }
 
@@ -129,9 +128,15 @@ impl<'f> Gathered<'f> {
         let cells = |positions: &[usize]| -> Result<Vec<Cell>, SourceError> {
             positions.iter().map(|position| row.cell(*position)).collect()
         };
-        let legible = |(position, declared): &(usize, String)| Ok(locator::legible(declared, row.cell(*position)?));
+        let legible = |(position, declared): &(usize, Option<String>)| {
+            let cell = row.cell(*position)?;
+            Ok(match declared {
+                Some(declared) => locator::legible(declared, cell),
+                None => cell,
+            })
+        };
         let subject: Option<Cell> = self.subject.as_ref().map(legible).transpose()?;
-        let event: Reading = event::read(self.own, self.zone, &cells(&self.event)?);
+        let event: Reading = self.reader.read(&cells(&self.event)?);
         Ok(Taken {
             key: record::locator(&self.key.iter().map(legible).collect::<Result<Vec<_>, _>>()?),
             // A record of nobody has no subject to be found by.
@@ -140,6 +145,11 @@ impl<'f> Gathered<'f> {
             rows: Zeroizing::new(Vec::new()),
             counts: Vec::new(),
         })
+    }
+
+    /// What the event of a record says whose root was added.
+    pub(crate) fn event(&self, record: usize) -> Option<Reading> {
+        self.records.get(record)?.as_ref().map(|taken| taken.event)
     }
 
     /// There are only so many records after all.

@@ -24,6 +24,7 @@ mod links;
 mod look;
 mod reads;
 pub(crate) mod relation;
+mod route;
 pub(crate) mod schema;
 pub(crate) mod selection;
 pub(crate) mod text;
@@ -46,10 +47,11 @@ pub(crate) use left::{movable, waiting};
 pub(crate) use look::look;
 pub(crate) use reads::{reads, tables_named};
 pub(crate) use relation::{identity, joined, relation};
+pub(crate) use route::{BY_PLACE_MAX, Furthest, route};
 pub(crate) use schema::{Column, ForeignKey, Holds, Identity, Index, Kind, Names, Schema, Table};
 pub(crate) use selection::{Driven, ROOT, Selection};
 pub(crate) use text::{Sql, column, parenthesised};
-pub(crate) use transaction::{Open, Positions, Transaction, position_key};
+pub(crate) use transaction::{Open, Positions, Transaction, position_key, set_out};
 
 /// What the shared reading flows ask of an open transaction.
 pub(crate) trait Session {

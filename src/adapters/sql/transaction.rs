@@ -19,6 +19,14 @@ pub(crate) fn position_key(dataset: &Dataset, cause: &Cause) -> Position {
     (dataset.rule.to_string(), dataset.table.clone(), cause.clone())
 }
 
+/// Begins anew, at `start` where there is one.
+pub(crate) fn set_out<R>(positions: &mut Positions<R>, position: Position, start: Option<R>) {
+    match start {
+        Some(start) => positions.insert(position, start),
+        None => positions.remove(&position),
+    };
+}
+
 #[derive(Debug)]
 pub(crate) enum Transaction<R, X> {
     None,
@@ -69,10 +77,7 @@ impl<R, X> Transaction<R, X> {
 impl<R, X> Open<R, X> {
     /// Remembers where to go on, now that the transaction is committed.
     pub(crate) fn remember(self, positions: &mut Positions<R>) {
-        match self.reached {
-            Some(reached) => positions.insert(self.position, reached),
-            None => positions.remove(&self.position),
-        };
+        set_out(positions, self.position, self.reached);
     }
 }
 

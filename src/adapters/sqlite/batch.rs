@@ -19,6 +19,43 @@ fn chosen(number: usize) -> String {
     format!("temp.\"retentiond batch {number}\"")
 }
 
+/// Where the next batch begins.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Start {
+    /// At this value of the driving event, the earliest first.
+    Event(Cell),
+    /// Behind this row, in the order in which they lie.
+    Row(i64),
+}
+
+/// Which rows come from a start on, and how they are found.
+struct Onwards<'o> {
+    condition: Option<Sql>,
+    along: &'static str,
+    order: &'o str,
+}
+
+impl<'o> Onwards<'o> {
+    fn from(start: Option<&Start>, event: &'o str, row: &'o str) -> Self {
+        let reached = |comparison: String, value: &Cell| {
+            let mut reached = Sql::new(comparison);
+            reached.bind(value.clone());
+            Some(reached)
+        };
+        match start {
+            None => Self { condition: None, along: "", order: event },
+            Some(Start::Event(value)) => {
+                Self { condition: reached(format!("{event} >= "), value), along: "", order: event }
+            }
+            // An index on the event leads to rows in another order, all of which would be sorted.
+            Some(Start::Row(last)) => {
+                let condition = reached(format!("{row} > "), &Cell::Integer(*last));
+                Self { condition, along: " NOT INDEXED", order: row }
+            }
+        }
+    }
+}
+
 /// What a batch keeps of its roots beside their identity.
 const LAST: &str = "driving";
 const RECORD: &str = "record";
@@ -67,23 +104,22 @@ fn affinity(table: &Table, name: &str) -> &'static str {
     }
 }
 
-/// Chooses up to `limit` roots, the earliest first, from `position` on.
+/// Chooses up to `limit` roots from `start` on.
 pub(super) fn choose_roots(
     fitted: &Fitted<'_>,
     driven: Driven<'_>,
     own: &FittedEvent<'_>,
     held: Option<Sql>,
-    position: Option<&Cell>,
+    start: Option<&Start>,
     limit: u32,
 ) -> Sql {
     let condition = fitted.dataset.condition.as_deref();
-    let order = driven.driving.plain();
-    let mut taken: Vec<String> = identity(&SQLITE, fitted.root, condition, ROOT)
-        .into_iter()
-        .zip(keys(fitted.root))
-        .map(|(row, key)| format!("{row} AS {key}"))
-        .collect();
-    taken.push(format!("{order} AS {LAST}"));
+    let event = driven.driving.plain();
+    let rows = identity(&SQLITE, fitted.root, condition, ROOT);
+    let row = rows.first().cloned().unwrap_or_default();
+    let mut taken: Vec<String> =
+        rows.into_iter().zip(keys(fitted.root)).map(|(row, key)| format!("{row} AS {key}")).collect();
+    taken.push(format!("{event} AS {LAST}"));
     let names = own.columns.names();
     for position in 0..2 {
         let carried = names.get(position).filter(|_| carried(own) > 0);
@@ -92,15 +128,12 @@ pub(super) fn choose_roots(
     }
     let mut conditions = driven.conditions;
     conditions.extend(held.map(Sql::negated));
-    if let Some(position) = position {
-        let mut reached = Sql::new(format!("{order} >= "));
-        reached.bind(position.clone());
-        conditions.push(reached);
-    }
+    let Onwards { condition, along, order } = Onwards::from(start, &event, &row);
+    conditions.extend(condition);
     let columns = keys(fitted.root).join(", ");
     let mut sql = Sql::new(format!(
         "INSERT INTO {} ({columns}, {RECORD}, {LAST}, e0, e1) SELECT {columns}, row_number() OVER (), {LAST}, e0, e1 \
-         FROM (SELECT {} FROM {} WHERE ",
+         FROM (SELECT {} FROM {}{along} WHERE ",
         chosen(0),
         taken.join(", "),
         driven.from
@@ -113,6 +146,31 @@ pub(super) fn choose_roots(
 /// The latest driving value among the chosen roots.
 pub(super) fn position_reached() -> Sql {
     Sql::new(format!("SELECT {LAST} FROM {} ORDER BY {LAST} DESC LIMIT 1", chosen(0)))
+}
+
+/// Deletes up to `limit` roots in one statement, from `start` on. Returns all stored
+/// columns of each, and behind them its number.
+pub(super) fn delete_at_once(
+    fitted: &Fitted<'_>,
+    driven: Driven<'_>,
+    held: Option<Sql>,
+    start: Option<&Start>,
+    limit: u32,
+) -> Sql {
+    let root = fitted.root;
+    let (event, own) = (driven.driving.plain(), quote(&root.name));
+    let number = |condition, alias: &str| identity(&SQLITE, root, condition, alias).concat();
+    let row = number(fitted.dataset.condition.as_deref(), ROOT);
+    let Onwards { condition, along, order } = Onwards::from(start, &event, &row);
+    let there = number(None, &own);
+    let mut sql =
+        Sql::new(format!("DELETE FROM {} WHERE {there} IN (SELECT {row} FROM {}{along} WHERE ", root.sql, driven.from));
+    sql.append(Sql::all(driven.conditions.into_iter().chain(held.map(Sql::negated)).chain(condition)));
+    sql.push(&format!(" ORDER BY {order} LIMIT "));
+    sql.bind(Cell::Integer(i64::from(limit)));
+    let columns: String = root.stored().map(|stored| format!("{}, ", column(&SQLITE, &own, &stored.name))).collect();
+    sql.push(&format!(") RETURNING {columns}{there}"));
+    sql
 }
 
 /// Chooses the rows that hang on chosen rows by one edge; a row that was reached

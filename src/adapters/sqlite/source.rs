@@ -7,23 +7,24 @@
 use std::{path::Path, time::Duration};
 
 use super::{
+    batch::Start,
     connection::{Access, Link},
     dialect::quote,
-    failure, residue, restore, session, take, value, wipe,
+    failure, residue, restore, route, session, take, value, wipe,
 };
 use crate::{
-    adapters::sql::{Open, Positions, Sql, Transaction, position_key},
+    adapters::sql::{Open, Positions, Sql, Transaction, position_key, set_out},
     domain::{
         census::Census,
         deployment::Dataset,
         explain::RecordFacts,
         id::SourceName,
-        record::Cell,
         seal::SealReceipt,
         selection::{Cause, Scope},
     },
     ports::{
-        Batch, Left, Presence, Restoration, Scan, SchemaFinding, Search, SearchJob, Source, SourceError, WipeJob, Wiped,
+        Batch, Left, Presence, Restoration, Route, Scan, SchemaFinding, Search, SearchJob, Source, SourceError,
+        WipeJob, Wiped,
     },
 };
 
@@ -31,8 +32,8 @@ use crate::{
 #[derive(Debug)]
 pub struct SqliteSource {
     link: Link,
-    transaction: Transaction<Cell, Vec<String>>,
-    positions: Positions<Cell>,
+    transaction: Transaction<Start, Vec<String>>,
+    positions: Positions<Start>,
 }
 
 impl SqliteSource {
@@ -155,6 +156,20 @@ impl Scan for SqliteSource {
 }
 
 impl Source for SqliteSource {
+    async fn set_out(
+        &mut self,
+        dataset: &Dataset,
+        scope: &Scope<'_>,
+        cause: &Cause,
+        rows: u64,
+    ) -> Result<Route, SourceError> {
+        self.idle().await?;
+        let route = route::choose(&mut self.link, dataset, (scope, cause), rows).await?;
+        let start = (route == Route::ByPlace).then_some(Start::Row(i64::MIN));
+        set_out(&mut self.positions, position_key(dataset, cause), start);
+        Ok(route)
+    }
+
     async fn take(
         &mut self,
         dataset: &Dataset,

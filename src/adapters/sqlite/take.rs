@@ -5,7 +5,11 @@
 
 use sqlx::sqlite::SqliteRow;
 
-use super::{batch, connection::Link, failure, value};
+use super::{
+    batch::{self, Start},
+    connection::Link,
+    failure, swift, value,
+};
 use crate::{
     adapters::sql::{
         Fitted, FittedChild, FittedEvent, Gathered, Selection, Sql, Table, carried, check_conditions, check_links,
@@ -13,7 +17,6 @@ use crate::{
     },
     domain::{
         deployment::Dataset,
-        record::Cell,
         selection::{Cause, Scope},
     },
     ports::{Batch, SourceError, Taken},
@@ -22,7 +25,7 @@ use crate::{
 /// A batch with the position to go on from once it is committed.
 pub(super) struct Outcome {
     pub(super) batch: Option<Batch>,
-    pub(super) position: Option<Cell>,
+    pub(super) position: Option<Start>,
     /// Tables whose foreign keys the commit may break.
     pub(super) tables: Vec<String>,
 }
@@ -34,7 +37,7 @@ pub(super) async fn take(
     scope: &Scope<'_>,
     cause: &Cause,
     limit: u32,
-    position: Option<&Cell>,
+    start: Option<&Start>,
 ) -> Result<Outcome, SourceError> {
     // A row may point at another that is deleted after it.
     link.command("PRAGMA defer_foreign_keys = ON").await.map_err(failure::engine)?;
@@ -45,11 +48,14 @@ pub(super) async fn take(
     check_conditions(link, fitted).await?;
     let others = scope.others.iter().map(|(other, _)| *other).filter(|other| !std::ptr::eq(*other, dataset));
     check_links(fitted, schema, others)?;
+    if let Some(taken) = swift::take(link, &selection, cause, limit, start).await? {
+        return Ok(taken);
+    }
     for statement in batch::prepare(fitted) {
         link.command(statement).await.map_err(failure::engine)?;
     }
     let own = fitted.event(scope.event)?;
-    let mut start = position;
+    let mut start = start.filter(|start| matches!(start, Start::Event(_)));
     let mut roots = choose(link, &selection, cause, limit, start).await?;
     if roots == 0 && start.is_some() {
         start = None;
@@ -73,18 +79,18 @@ async fn choose(
     selection: &Selection<'_>,
     cause: &Cause,
     limit: u32,
-    position: Option<&Cell>,
+    start: Option<&Start>,
 ) -> Result<u64, SourceError> {
     let fitted = &selection.of.fitted;
     let own = fitted.event(selection.of.scope.event)?;
     let held = selection.held_strictly()?;
-    let sql = batch::choose_roots(fitted, selection.driven(cause)?, own, held, position, limit);
+    let sql = batch::choose_roots(fitted, selection.driven(cause)?, own, held, start, limit);
     link.execute(sql).await.map_err(failure::engine)
 }
 
-async fn reached(link: &mut Link) -> Result<Cell, SourceError> {
+async fn reached(link: &mut Link) -> Result<Start, SourceError> {
     let row = link.one(batch::position_reached()).await.map_err(failure::engine)?;
-    value::cell(&row, 0).map_err(failure::engine)
+    Ok(Start::Event(value::cell(&row, 0).map_err(failure::engine)?))
 }
 
 /// A batch whose roots are chosen.
@@ -137,7 +143,7 @@ impl<'t, 'a> Taking<'t, 'a> {
     }
 
     /// Seals what the links were, and cuts them.
-    async fn unlink(&mut self, child: &FittedChild<'a>, gathered: &mut Gathered<'_>) -> Result<(), SourceError> {
+    async fn unlink(&mut self, child: &FittedChild<'a>, gathered: &mut Gathered) -> Result<(), SourceError> {
         let Some(number) = child.number else { return Ok(()) };
         let chosen = self.chosen(number).await?;
         if chosen == 0 {
@@ -150,7 +156,7 @@ impl<'t, 'a> Taking<'t, 'a> {
         self.agree(child.table, chosen, [sealed, cut], before).await
     }
 
-    async fn delete(&mut self, table: &Table, number: usize, gathered: &mut Gathered<'_>) -> Result<(), SourceError> {
+    async fn delete(&mut self, table: &Table, number: usize, gathered: &mut Gathered) -> Result<(), SourceError> {
         let chosen = self.chosen(number).await?;
         if chosen == 0 {
             return Ok(());
@@ -169,7 +175,7 @@ impl<'t, 'a> Taking<'t, 'a> {
         statement: Sql,
         number: usize,
         width: usize,
-        gathered: &mut Gathered<'_>,
+        gathered: &mut Gathered,
     ) -> Result<(u64, u64), SourceError> {
         let (mut returned, mut outcome) = (0, Ok(()));
         let changed = self.link.each(statement, |row| {
@@ -198,13 +204,13 @@ impl<'t, 'a> Taking<'t, 'a> {
     }
 }
 
-fn gather(gathered: &mut Gathered<'_>, record: u64, number: usize, row: &SqliteRow) -> Result<(), SourceError> {
+fn gather(gathered: &mut Gathered, record: u64, number: usize, row: &SqliteRow) -> Result<(), SourceError> {
     // Record numbers count from 1; no record has the number that 0 becomes.
     let record = usize::try_from(record).unwrap_or(usize::MAX).wrapping_sub(1);
     gathered.add(record, number, &value::Returned(row))
 }
 
-fn refused(error: sqlx::Error) -> SourceError {
+pub(super) fn refused(error: sqlx::Error) -> SourceError {
     if failure::is_foreign_key(&error) {
         let reason = "a foreign key forbids the deletion; hint: run check and cover the key with an edge".to_owned();
         return SourceError::RolledBack { reason };

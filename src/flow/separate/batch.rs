@@ -3,6 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
+use tokio::task::yield_now;
+
 use super::Job;
 use crate::{
     domain::{
@@ -16,7 +19,7 @@ use crate::{
     },
     flow::{
         custody::Custody,
-        seal::{Batchwide, Unsealed, arrange, batch_digest, stored_digest},
+        seal::{Batchwide, Unsealed, arrange, batch_digest, seal_all, stored_digest},
     },
     ports::{Batch, Clock, Failure, Keyring, Ledger, Taken, Vault},
 };
@@ -51,13 +54,25 @@ impl Pending {
 pub(super) struct Announced {
     pub(super) batches: Vec<BatchId>,
     pub(super) rows: u64,
+    /// Parts of a batch with a key of their own.
+    parts: u64,
     pub(super) children: BTreeMap<String, u64>,
 }
 
+/// A segment of fewer records takes more room for its header than for them.
+const RECORDS_PER_PART_MIN: u64 = 100;
+
 impl Announced {
+    /// The batches have the dates of a whole table, and few records of each: larger
+    /// ones would make fewer segments.
+    pub(super) const fn is_sparse(&self) -> bool {
+        self.rows < self.parts.saturating_mul(RECORDS_PER_PART_MIN)
+    }
+
     fn add(&mut self, intent: SeparateIntent) {
         self.batches.push(intent.batch);
         self.rows += intent.records;
+        self.parts += intent.buckets;
         for (table, rows) in intent.children {
             *self.children.entry(table).or_default() += rows;
         }
@@ -78,6 +93,8 @@ pub(super) async fn keep<V: Vault, K: Keyring, L: Ledger>(
     let common = Batchwide { book: job.book, dataset: job.dataset, batch: &id, cause };
     let (segments, digest) = prepare(job, &common, &mut custody.keyring, &pending)?;
     drop(pending);
+    // Between two stretches of computing the source gets its next statement.
+    yield_now().await;
     let again = again(job, custody, &segments).await?;
     let intent = SeparateIntent { again, ..intent(&common, &segments, digest) };
     custody.ledger.append(vec![Event::SeparateIntent(intent.clone())])?;
@@ -93,7 +110,6 @@ fn prepare<K: Keyring>(
     keyring: &mut K,
     pending: &Pending,
 ) -> Result<(Vec<Unsealed>, Digest), Failure> {
-    let rule = job.book.rule(&job.dataset.rule)?;
     let records = &pending.batch.records;
     let frozen = |record: &Taken| pending.held.frozen.covers(&record.key, record.subject.as_deref());
     if records.iter().any(frozen) {
@@ -102,15 +118,16 @@ fn prepare<K: Keyring>(
             job.dataset.table
         )));
     }
-    let decide = |record: &Taken| assign(&job.book.calendar, rule, common.cause, &pending.bounds, record.event);
-    let buckets: Vec<BucketId> = records
+    let decide = |record: &Taken| assign(&job.book.calendar, common.cause, &pending.bounds, record.event);
+    let dates: Vec<NaiveDate> = records
         .iter()
         .map(decide)
         .collect::<Result<_, _>>()
         .map_err(|error| Failure::Rule(format!("dataset {}: {error}", job.dataset.table)))?;
-    let distinct: Vec<BucketId> = buckets.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect();
-    keyring.open_buckets(&distinct)?;
-    let segments = arrange(common, keyring, &pending.batch, &buckets)?;
+    let distinct: BTreeSet<NaiveDate> = dates.iter().copied().collect();
+    let buckets: Vec<BucketId> = distinct.into_iter().map(|date| common.bucket(date)).collect();
+    keyring.open_buckets(&buckets)?;
+    let segments = arrange(common, keyring, &pending.batch, &dates)?;
     let digest = batch_digest(keyring, &segments)?;
     Ok((segments, digest))
 }
@@ -173,8 +190,9 @@ async fn store<V: Vault, K: Keyring, L: Ledger>(
     segments: Vec<Unsealed>,
     taken: Digest,
 ) -> Result<SealReceipt, Failure> {
-    let sealed = segments.iter().map(|segment| segment.seal(&custody.keyring)).collect::<Result<Vec<_>, _>>()?;
+    let sealed = seal_all(&custody.keyring, &segments)?;
     drop(segments);
+    yield_now().await;
     let indexes = index_digests(&sealed);
     custody.vault.store(&sealed, &custody.ledger.head(), clock.read()).await?;
     drop(sealed);

@@ -18,6 +18,23 @@ use crate::{
     ports::{Clock, Failure, Keyring, Ledger, Source, SourceError, Vault, VaultError},
 };
 
+/// What one transaction is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Errand<'c> {
+    pub(super) cause: &'c Cause,
+    /// Records at most.
+    pub(super) room: u32,
+    /// All of them are one batch.
+    pub(super) at_once: bool,
+}
+
+impl Errand<'_> {
+    /// Records of the next batch.
+    fn batch_limit(&self, job: &Job<'_>) -> u32 {
+        if self.at_once { self.room } else { self.room.min(job.book.deployment.limits.batch_rows) }
+    }
+}
+
 /// What one transaction moved.
 #[derive(Debug)]
 pub(super) struct Carried {
@@ -26,11 +43,11 @@ pub(super) struct Carried {
     pub(super) last: bool,
 }
 
-/// Moves up to `room` records in one transaction, or none of them. `None`:
-/// nothing moves for this cause any more.
+/// Does the errand in one transaction, or nothing of it. `None`: nothing moves for
+/// this cause any more.
 pub(super) async fn carry<S: Source, V: Vault, K: Keyring, L: Ledger>(
     job: &Job<'_>,
-    (cause, room): (&Cause, u32),
+    errand: Errand<'_>,
     source: &mut S,
     custody: &mut Custody<V, K, L>,
     clock: &impl Clock,
@@ -38,10 +55,10 @@ pub(super) async fn carry<S: Source, V: Vault, K: Keyring, L: Ledger>(
     let held = job.held(custody)?;
     let scopes = job.scopes(&held)?;
     let scope = with_others(job.dataset, &scopes)?;
-    let taken = source.take(job.dataset, &scope, cause, job.batch_limit(room)).await?;
+    let taken = source.take(job.dataset, &scope, errand.cause, errand.batch_limit(job)).await?;
     let Some(first) = taken.map(|batch| Pending::new(batch, &scope)) else { return Ok(None) };
     let mut announced = Announced::default();
-    match fill(job, (cause, room), source, (custody, clock), first, &mut announced).await {
+    match fill(job, errand, source, (custody, clock), first, &mut announced).await {
         Ok((receipt, last)) => {
             commit(source, custody, receipt, &announced.batches).await?;
             Ok(Some(Carried { announced, last }))
@@ -57,7 +74,7 @@ pub(super) async fn carry<S: Source, V: Vault, K: Keyring, L: Ledger>(
 /// each into the vault meanwhile. Nothing is committed, whatever fails.
 async fn fill<S: Source, V: Vault, K: Keyring, L: Ledger>(
     job: &Job<'_>,
-    (cause, mut room): (&Cause, u32),
+    mut errand: Errand<'_>,
     source: &mut S,
     (custody, clock): (&mut Custody<V, K, L>, &impl Clock),
     first: Pending,
@@ -66,16 +83,16 @@ async fn fill<S: Source, V: Vault, K: Keyring, L: Ledger>(
     let mut pending = first;
     let mut receipt = None;
     for _ in 1..BATCHES_PER_TRANSACTION {
-        room = room.saturating_sub(pending.rows());
-        if pending.is_last() || room == 0 {
+        errand.room = errand.room.saturating_sub(pending.rows());
+        if pending.is_last() || errand.room == 0 {
             break;
         }
         // A hold that was placed since the last batch takes effect with this one.
         let held = job.held(custody)?;
         let scopes = job.scopes(&held)?;
         let scope = with_others(job.dataset, &scopes)?;
-        let taking = source.take_on(job.dataset, &scope, cause, job.batch_limit(room));
-        let keeping = keep(job, cause, custody, clock, pending, announced);
+        let taking = source.take_on(job.dataset, &scope, errand.cause, errand.batch_limit(job));
+        let keeping = keep(job, errand.cause, custody, clock, pending, announced);
         // The source is asked first: it works while we seal.
         let (taken, kept) = tokio::join!(biased; taking, keeping);
         let joined = SealReceipt::joined(receipt.take(), kept?);
@@ -83,7 +100,7 @@ async fn fill<S: Source, V: Vault, K: Keyring, L: Ledger>(
         (pending, receipt) = (Pending::new(batch, &scope), Some(joined));
     }
     let last = pending.is_last();
-    let kept = keep(job, cause, custody, clock, pending, announced).await?;
+    let kept = keep(job, errand.cause, custody, clock, pending, announced).await?;
     Ok((SealReceipt::joined(receipt, kept), last))
 }
 
