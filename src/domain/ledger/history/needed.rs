@@ -45,6 +45,8 @@ pub struct Needed<'a> {
     /// Batches of the run that has not ended, and destructions.
     taken: Vec<Line>,
     destroyed: Vec<Line>,
+    /// Since when they count: the run that began or ended last.
+    since: Option<Line>,
     cases: HashMap<OperationId, Case>,
     /// Runs that separated records which the vault holds, with the rules of them.
     separating: BTreeSet<(usize, RuleId)>,
@@ -82,6 +84,7 @@ struct Case {
     /// The first scan and each that changed the rules, and apart from these the last.
     scans: Vec<Line>,
     last: Option<Line>,
+    /// With the line behind which they are.
     destroyed: Vec<Line>,
 }
 
@@ -104,6 +107,7 @@ impl<'a> Needed<'a> {
             batches: HashMap::new(),
             taken: Vec::new(),
             destroyed: Vec::new(),
+            since: None,
             cases: HashMap::new(),
             separating: BTreeSet::new(),
             wiped: BTreeMap::new(),
@@ -184,13 +188,13 @@ impl<'a> Needed<'a> {
                 if let Some(plan) = plan {
                     self.end(Thing::Plan(*plan));
                 }
-                self.destroyed.clear();
                 self.run_of.insert(entry.run.clone(), self.runs.len());
                 self.runs.push(Run { lines: vec![entry.seq], unconfirmed: false });
+                self.count_anew(entry);
             }
             Event::RunFinished { destroyed, .. } => {
                 self.taken.clear();
-                self.destroyed.clear();
+                self.count_anew(entry);
                 let waits = *destroyed > 0 || self.alive.confirmed.contains(&entry.run);
                 if let Some(run) = self.run_of.get(&entry.run).and_then(|run| self.runs.get_mut(*run)) {
                     run.lines.push(entry.seq);
@@ -205,6 +209,12 @@ impl<'a> Needed<'a> {
             }
             _ => {}
         }
+    }
+
+    /// Earlier destructions are no business of cases that are opened from here on.
+    fn count_anew(&mut self, entry: &Entry) {
+        self.destroyed.clear();
+        self.since = Some(Line { seq: entry.seq, run: self.run_of.get(&entry.run).copied() });
     }
 
     fn separation(&mut self, entry: &Entry, line: Line) {
@@ -266,7 +276,7 @@ impl<'a> Needed<'a> {
     }
 
     fn scanned(&mut self, scan: &Scan, line: Line) {
-        let destroyed = || self.destroyed.clone();
+        let destroyed = || self.destroyed.iter().chain(&self.since).copied().collect();
         let opened = || Case { rules: Vec::new(), scans: Vec::new(), last: None, destroyed: destroyed() };
         let case = self.cases.entry(scan.case.clone()).or_insert_with(opened);
         if case.scans.is_empty() || case.rules != scan.rules {

@@ -330,6 +330,18 @@ proptest! {
     }
 }
 
+#[test]
+fn a_case_has_nothing_of_what_was_destroyed_before_the_last_run_began() {
+    let destroyed = [(4, 136, 0), (5, 31, 0), (6, 181, 0), (10, 18, 109), (7, 131, 107)];
+    let entries = story(&[&destroyed[..], &[(24, 0, 0), (10, 3, 119), (24, 0, 0), (23, 0, 0)]].concat());
+    let whole = told(&entries);
+    assert_eq!(whole.residues.cases.iter().map(|case| case.destroyed.len()).collect::<Vec<_>>(), [1, 0]);
+    for cut in 1..=entries.len() as u64 {
+        let left = Left::whole(&entries).cut(cut, &BTreeSet::new());
+        assert_eq!(living(left.history(), &entries), living(whole.clone(), &entries), "{cut}");
+    }
+}
+
 fn entry_of(entries: &[Entry], event: Event, run: &str) -> Entry {
     let seq = entries.len() as u64;
     let time = DateTime::UNIX_EPOCH + TimeDelta::hours(i64::try_from(seq).unwrap());
