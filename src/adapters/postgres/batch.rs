@@ -43,6 +43,9 @@ impl Spot {
     }
 }
 
+/// The place of a row under a name of ours.
+const PLACE: &str = "retentiond_place";
+
 fn nowhere() -> SourceError {
     super::copy::strange("a row has no place")
 }
@@ -160,11 +163,23 @@ pub(super) fn delete_at_once(
     let (onwards, order) = Start::onwards(start, &driven.driving.plain(), &place);
     let mut conditions = driven.conditions;
     conditions.extend(held.map(Sql::negated));
-    conditions.extend(onwards);
+    let (from, place) = match (start, onwards) {
+        // The index on the event would lead past all rows that were deleted before, in
+        // each batch anew. Behind OFFSET the server knows of no condition for it.
+        (Some(Start::Place(_)), Some(onwards)) => {
+            let onwards = Link::text(onwards);
+            let rows = format!("SELECT {place} AS {PLACE}, {ROOT}.* FROM {} WHERE {onwards} OFFSET 0", driven.from);
+            (format!("({rows}) AS {ROOT}"), format!("{ROOT}.{PLACE}"))
+        }
+        (_, onwards) => {
+            conditions.extend(onwards);
+            (driven.from, place)
+        }
+    };
     let columns: String = fitted.root.stored().map(|stored| format!("d.{}, ", quote(&stored.name))).collect();
     let mut sql = Sql::new(format!(
-        "DELETE FROM {} AS d WHERE d.ctid = ANY (ARRAY (SELECT {place} FROM {} WHERE ",
-        fitted.root.sql, driven.from
+        "DELETE FROM {} AS d WHERE d.ctid = ANY (ARRAY (SELECT {place} FROM {from} WHERE ",
+        fitted.root.sql
     ));
     sql.append(Sql::all(conditions));
     sql.push(&format!("{order} LIMIT {limit})) RETURNING {columns}d.ctid"));
