@@ -56,7 +56,7 @@ pub async fn beside(size: &Size, kind: Kind, servers: &Servers) -> Outcome<Work>
         let begun = Instant::now();
         thread::sleep(if size.short { ALONE_SHORT } else { ALONE });
         let cycle = Instant::now();
-        let run = deployment.separate(shape.due);
+        let run = deployment.separate_as_a_service(shape.due);
         let end = Instant::now();
         let served = load.stop()?;
         runs.push(run?);

@@ -107,9 +107,20 @@ impl Deployment {
 
     /// Separates what the plan says.
     pub fn separate(&self, rows: u64) -> Outcome<Run> {
-        let plan = self.plan_file();
-        let arguments = ["run", "--plan", &plan, "--by", "bench", "--format", "json"];
-        let (run, said) = program_output(&mut self.command(NOW, &arguments), rows)?;
+        self.separate_by(&mut self.command(NOW, &[]), rows)
+    }
+
+    /// The same with the priorities of the units in `systemd/`.
+    pub fn separate_as_a_service(&self, rows: u64) -> Outcome<Run> {
+        let program = self.command(NOW, &[]);
+        let mut service = Command::new("ionice");
+        service.args(["-c", "3", "chrt", "--batch", "0", "nice", "-n", "10"]);
+        self.separate_by(service.arg(program.get_program()).args(program.get_args()), rows)
+    }
+
+    fn separate_by(&self, program: &mut Command, rows: u64) -> Outcome<Run> {
+        program.args(["run", "--plan", &self.plan_file(), "--by", "bench", "--format", "json"]);
+        let (run, said) = program_output(program, rows)?;
         let report: Value = serde_json::from_str(&said)?;
         expect("separated", rows_in(&report["separated"]), rows)?;
         Ok(run)
