@@ -68,17 +68,27 @@ pub async fn what_a_day_brings_is_taken_by_date_and_a_backlog_as_it_lies<D: Data
 
 pub async fn a_backlog_moves_as_a_whole_whatever_is_undone_or_comes_behind<D: Database>() {
     let (database, t) = backlog::<D>().await;
+    moves_as_a_whole(&database, &t).await;
+}
+
+pub async fn so_does_one_that_a_condition_narrows<D: Database>() {
+    let (database, mut t) = backlog::<D>().await;
+    t.condition = Some("id > 0".to_owned());
+    moves_as_a_whole(&database, &t).await;
+}
+
+async fn moves_as_a_whole<D: Database>(database: &D, t: &Dataset) {
     let event = event();
     let scope = scope(&event, &[], &[]);
     let mut source = database.source().await;
-    source.set_out(&t, &scope, &Cause::Due, ROWS).await.unwrap();
+    assert_eq!(source.set_out(t, &scope, &Cause::Due, ROWS).await.unwrap(), Route::ByPlace);
     let mut expected = due();
     for undone in [true, false] {
         let before = expected.clone();
         for batch in 0..2 {
             let taken = match batch {
-                0 => source.take(&t, &scope, &Cause::Due, 1_000).await,
-                _ => source.take_on(&t, &scope, &Cause::Due, 1_000).await,
+                0 => source.take(t, &scope, &Cause::Due, 1_000).await,
+                _ => source.take_on(t, &scope, &Cause::Due, 1_000).await,
             };
             let batch = taken.unwrap().unwrap();
             assert!(ids(&batch) == expected.by_ref().take(1_000).collect::<Vec<_>>(), "as they lie");
@@ -97,7 +107,7 @@ pub async fn a_backlog_moves_as_a_whole_whatever_is_undone_or_comes_behind<D: Da
     database
         .run(&format!("UPDATE t SET at = {} WHERE id = 3; UPDATE t SET at = {YOUNG} WHERE id = 15001", OLD[0]))
         .await;
-    let moved = move_all(&mut source, &t, &scope, 2_500).await;
+    let moved = move_all(&mut source, t, &scope, 2_500).await;
     let moved: BTreeSet<u64> = moved.keys().iter().map(|key| key.parse().unwrap()).collect();
     let rest: BTreeSet<u64> = expected.chain([3]).filter(|id| *id != 15_001).collect();
     assert!(moved == rest, "{:?}", moved.symmetric_difference(&rest).take(9).collect::<Vec<_>>());

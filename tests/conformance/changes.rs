@@ -13,6 +13,8 @@ use tokio::sync::Notify;
 use super::{
     engine::{Application, Database},
     fixture::{child, dataset, receipt, scope},
+    mariadb::MariaDb,
+    postgres::Postgres,
     steps::{census, event, move_due},
 };
 
@@ -291,4 +293,39 @@ fn integer(cell: &Cell) -> i64 {
         Cell::Text(text) => std::str::from_utf8(text).unwrap().parse().unwrap(),
         other => panic!("{other:?}"),
     }
+}
+
+/// Four due rows; two of them are taken before `change`, and two are to be after it.
+async fn changed_between_two_batches<D: Database>(setup: &str, change: &str) -> D {
+    let rows = (1..=4).map(|id| format!("({id}, {OLD})")).collect::<Vec<_>>().join(", ");
+    let database =
+        D::new(&format!("CREATE TABLE t (id INTEGER PRIMARY KEY, at DATETIME); INSERT INTO t VALUES {rows}; {setup}"))
+            .await;
+    let (t, event) = (dataset("t", &["id"]), event());
+    let scope = scope(&event, &[], &[]);
+    let mut source = database.source().await;
+    assert_eq!(source.take(&t, &scope, &Cause::Due, 2).await.unwrap().unwrap().records.len(), 2);
+    database.run(change).await;
+    let refused = source.take_on(&t, &scope, &Cause::Due, 2).await.unwrap_err();
+    assert!(matches!(refused, SourceError::Schema { .. }), "{refused}");
+    source.rollback().await.unwrap();
+    database
+}
+
+/// No lock of a transaction keeps MariaDB from such a key.
+pub async fn a_key_that_comes_between_two_batches_takes_no_row_along() {
+    let change = "CREATE TABLE c (id INTEGER PRIMARY KEY, t_id INTEGER, FOREIGN KEY (t_id) REFERENCES t (id) ON DELETE \
+                  CASCADE); INSERT INTO c VALUES (1, 3), (2, 4)";
+    let database = changed_between_two_batches::<MariaDb>("", change).await;
+    assert_eq!(database.ask("SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM c)").await, ["4,2"]);
+}
+
+pub async fn a_table_that_inherits_between_two_batches_loses_no_row() {
+    let setup = format!(
+        "CREATE TABLE kid (id INTEGER, at DATETIME, more VARCHAR(9)); \
+                         ALTER TABLE kid ALTER COLUMN id SET NOT NULL; INSERT INTO kid VALUES (3, {OLD}, 'kept')"
+    );
+    let database = changed_between_two_batches::<Postgres>(&setup, "ALTER TABLE kid INHERIT t").await;
+    let rows = "SELECT (SELECT count(*) FROM ONLY t), (SELECT count(*) FROM kid)";
+    assert_eq!(database.ask(rows).await, ["4,1"]);
 }

@@ -163,7 +163,7 @@ macro_rules! server {
                     a_row_counts_once_whatever_it_moves_for,
                     who_waits_for_a_row_that_was_left_is_left_too,
                 },
-                backlog::{a_backlog_is_taken_around_what_is_locked},
+                backlog::{a_backlog_is_taken_around_what_is_locked, so_does_one_that_a_condition_narrows},
                 schemas::{an_instant_is_one_in_whatever_zone_it_was_written},
             }
         }
@@ -174,6 +174,22 @@ macro_rules! server {
 server!(server_of_mariadb, crate::mariadb::MariaDb);
 #[cfg(test)]
 server!(server_of_postgres, crate::postgres::Postgres);
+
+#[cfg(test)]
+mod changes_of_mariadb {
+    #[tokio::test]
+    async fn a_key_that_comes_between_two_batches_takes_no_row_along() {
+        crate::changes::a_key_that_comes_between_two_batches_takes_no_row_along().await;
+    }
+}
+
+#[cfg(test)]
+mod changes_of_postgres {
+    #[tokio::test]
+    async fn a_table_that_inherits_between_two_batches_loses_no_row() {
+        crate::changes::a_table_that_inherits_between_two_batches_loses_no_row().await;
+    }
+}
 
 #[cfg(test)]
 mod schemas_of_postgres {

@@ -347,3 +347,34 @@ fn the_finding_of_an_uninterrupted_destruction_is_that_of_the_medium() {
     let expected = medium::judge(&medium::Facts::of(&scene.root_file(1)).unwrap());
     assert_eq!(Finding::pass().and(expected), keyring.destroy_keys(&victims()).unwrap());
 }
+
+fn message<'m>(bucket: &'m BucketId, body: &'m [u8]) -> Message<'m> {
+    Message { bucket, header: HEADER, body }
+}
+
+#[test]
+fn many_at_once_are_what_each_is_by_itself() {
+    let scene = Scene::new();
+    let keyring = FileKeyring::open(&scene.dir(), ORIGIN, scene.kek()).unwrap();
+    let pieces: Vec<(BucketId, Vec<u8>)> =
+        (0..200_u32).map(|number| (bucket(number % 3 + 1), format!("row {number}").into_bytes())).collect();
+    let named: Vec<(&BucketId, &[u8])> = pieces.iter().map(|(bucket, body)| (bucket, body.as_slice())).collect();
+    let alone: Vec<[u8; 32]> =
+        named.iter().map(|(bucket, body)| keyring.digest(bucket, "rows", body).unwrap()).collect();
+    assert_eq!(keyring.digests("rows", &named).unwrap(), alone);
+    assert_ne!(keyring.digests("key", &named).unwrap(), alone);
+    let bodies: Vec<Message<'_>> = named.iter().map(|(bucket, body)| message(bucket, body)).collect();
+    let mut sealed = keyring.seal_all(&bodies).unwrap();
+    for ((bucket, body), sealed) in named.iter().zip(&sealed) {
+        assert_eq!(*keyring.unseal(bucket, HEADER, sealed).unwrap(), *body);
+    }
+    let of = |sealed: &[Vec<u8>]| {
+        let messages: Vec<Message<'_>> =
+            named.iter().zip(sealed).map(|((bucket, _), sealed)| message(bucket, sealed)).collect();
+        keyring.digests_unsealed("rows", &messages)
+    };
+    assert_eq!(of(&sealed).unwrap(), alone);
+    *sealed[150].last_mut().unwrap() ^= 1;
+    assert!(matches!(of(&sealed), Err(KeyringError::DoesNotOpen { .. })));
+    assert!(matches!(keyring.digests("rows", &[(&bucket(9), b"")]), Err(KeyringError::NoKey { .. })));
+}

@@ -22,6 +22,7 @@ pub(super) async fn choose(
         return Ok(Route::ByEvent);
     }
     let row = link.one(&batch::pages(fitted.root)).await.map_err(failure::engine)?;
-    let pages = u64::try_from(value::number(&row, 0)?).unwrap_or_default();
+    // No size is negative; if one were, nothing would be known, and the dates lead.
+    let pages = u64::try_from(value::number(&row, 0)?).unwrap_or(0);
     Ok(route(rows, pages))
 }

@@ -7,8 +7,11 @@
 //! caller undoes the transaction. Where a table has no transactions, nothing is
 //! deleted here (`rowwise`).
 
+use std::sync::Arc;
+
 use super::{
     batch::{self, Choice, KEYS_MAX, Order},
+    catalogue::Catalogue,
     chosen::{Chosen, Row, Taking, keys, literals},
     connection::Link,
     failure,
@@ -16,7 +19,7 @@ use super::{
     value, weak,
 };
 use crate::{
-    adapters::sql::{BY_PLACE_MAX, Selection, Table, carried, check_conditions, check_links, headings},
+    adapters::sql::{BY_PLACE_MAX, Fitted, Selection, Table, carried, check_conditions, check_links, headings},
     domain::{
         deployment::Dataset,
         id::EventName,
@@ -42,24 +45,43 @@ pub(super) async fn take(
     limit: u32,
     (position, goes_on): (Option<&Order>, bool),
 ) -> Result<Outcome, SourceError> {
-    let catalogue = match link.known_catalogue() {
-        // What the first batch of the transaction has used cannot be changed before its end.
+    let before = match link.known_catalogue() {
+        // Looked at behind the batch before this one.
         Some(known) if goes_on => known,
         _ => link.catalogue().await?,
     };
+    fits(&before, dataset, scope)?;
+    let outcome = taken(link, &before, (dataset, scope), (cause, limit), position).await?;
+    // No lock of ours keeps another table from pointing at these: what the server
+    // has then deleted or changed with our rows was not sealed.
+    let after = link.catalogue().await?;
+    if !Arc::ptr_eq(&before, &after) {
+        fits(&after, dataset, scope)?;
+    }
+    Ok(outcome)
+}
+
+/// Refuses tables of which a deletion would do more than is sealed.
+fn fits(catalogue: &Catalogue, dataset: &Dataset, scope: &Scope<'_>) -> Result<(), SourceError> {
     let schema = &catalogue.schema;
-    let selection = Selection::new(dataset, scope, schema)?;
+    let fitted = Fitted::for_query(dataset, schema)?;
+    let others = scope.others.iter().map(|(other, _)| *other).filter(|other| !std::ptr::eq(*other, dataset));
+    check_links(&fitted, schema, others)?;
+    let misfit = hidden_keys(catalogue, &fitted).or_else(|| weak::refused(catalogue, &fitted));
+    misfit.map_or(Ok(()), |misfit| Err(misfit.into_error(dataset)))
+}
+
+async fn taken(
+    link: &mut Link,
+    catalogue: &Catalogue,
+    (dataset, scope): (&Dataset, &Scope<'_>),
+    (cause, limit): (&Cause, u32),
+    position: Option<&Order>,
+) -> Result<Outcome, SourceError> {
+    let selection = Selection::new(dataset, scope, &catalogue.schema)?;
     let fitted = &selection.of.fitted;
     check_conditions(link, fitted).await?;
-    let others = scope.others.iter().map(|(other, _)| *other).filter(|other| !std::ptr::eq(*other, dataset));
-    check_links(fitted, schema, others)?;
-    if let Some(misfit) = hidden_keys(&catalogue, fitted) {
-        return Err(misfit.into_error(dataset));
-    }
-    if let Some(misfit) = weak::refused(&catalogue, fitted) {
-        return Err(misfit.into_error(dataset));
-    }
-    let is_weak = weak::has_any(&catalogue, fitted);
+    let is_weak = weak::has_any(catalogue, fitted);
     let own = fitted.event(scope.event)?;
     let mut from = position.cloned();
     let limit = if matches!(from, Some(Order::Key(_))) { limit.min(BY_PLACE_MAX) } else { limit };
@@ -70,7 +92,7 @@ pub(super) async fn take(
         let mut held = Vec::new();
         let complete = roots.rows.len() < limit as usize;
         if !roots.rows.is_empty() {
-            let mut taking = Taking::new(link, &catalogue, &selection);
+            let mut taking = Taking::new(link, catalogue, &selection);
             held = taking.choose_whole(roots).await?;
             if taking.roots() > 0 {
                 let records = if is_weak { taking.gather(own, scope)? } else { taking.delete_all(own, scope).await? };

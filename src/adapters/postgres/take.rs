@@ -58,23 +58,40 @@ pub(super) const DEFERRED: &str = "SET CONSTRAINTS ALL DEFERRED";
 
 /// Runs inside an open transaction.
 pub(super) async fn take(link: &mut Link, order: Order<'_>) -> Result<Outcome, SourceError> {
-    let catalogue = match link.known_catalogue() {
-        // The locks of the first batch keep the tables as they were.
+    let before = match link.known_catalogue() {
+        // Looked at behind the batch before this one.
         Some(known) if order.goes_on => known,
         _ => lock_schema(link, order.dataset).await?,
     };
+    fits(&before, order)?;
+    let outcome = taken(link, &before, order).await?;
+    check_constraints(link).await?;
+    // Our locks keep the tables' columns and keys, but no table from inheriting from
+    // them: what was then deleted of it was not sealed as a whole.
+    let after = link.catalogue().await?;
+    if !Arc::ptr_eq(&before, &after) {
+        fits(&after, order)?;
+    }
+    Ok(outcome)
+}
+
+/// Refuses tables of which a deletion would do more than is sealed.
+fn fits(catalogue: &Catalogue, order: Order<'_>) -> Result<(), SourceError> {
     let schema = &catalogue.schema;
-    let selection = Selection::new(order.dataset, order.scope, schema)?;
+    let others = order.scope.others.iter().map(|(other, _)| *other);
+    let others = others.filter(|other| !std::ptr::eq(*other, order.dataset));
+    check_links(&Fitted::for_query(order.dataset, schema)?, schema, others)
+}
+
+async fn taken(link: &mut Link, catalogue: &Catalogue, order: Order<'_>) -> Result<Outcome, SourceError> {
+    let selection = Selection::new(order.dataset, order.scope, &catalogue.schema)?;
     let fitted = &selection.of.fitted;
     check_conditions(link, fitted).await?;
-    let others = order.scope.others.iter().map(|(other, _)| *other);
-    check_links(fitted, schema, others.filter(|other| !std::ptr::eq(*other, order.dataset)))?;
     let own = fitted.event(order.scope.event)?;
     // In a partition a place says nothing without the partition.
     if !catalogue.partitioned.contains(&fitted.root.name)
         && let Some(outcome) = swift::take(link, &selection, order, own).await?
     {
-        check_constraints(link).await?;
         return Ok(outcome);
     }
     if order.goes_on {
@@ -94,7 +111,6 @@ pub(super) async fn take(link: &mut Link, order: Order<'_>) -> Result<Outcome, S
     let position = if chosen.complete { None } else { chosen.reached.take() };
     let last = chosen.complete && start.is_none();
     let records = Taking { link, selection: &selection, chosen }.all(own, order.scope).await?;
-    check_constraints(link).await?;
     Ok(Outcome { batch: Some(Batch { tables: headings(fitted), records, last }), position })
 }
 

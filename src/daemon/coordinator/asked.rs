@@ -55,7 +55,10 @@ impl Coordinator {
     pub(super) async fn pause(&mut self) -> Result<(), CommandError> {
         let file = self.settings.pause_file();
         pause(&file)?;
-        tracing::warn!(message_id = message::PAUSED, "{}", paused(&file).unwrap_or_default());
+        // Somebody may have removed it by now.
+        if let Some(reason) = paused(&file) {
+            tracing::warn!(message_id = message::PAUSED, "{reason}");
+        }
         self.arm().await
     }
 
